@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* psi_flow.h: the flow table of one worker: tuple -> 64-byte entry, bounded, aged a little at a time.
+ *
+ * 8-way buckets: a 16-bit tag a way is compared first, the full tuple always. The hash is keyed per start, so that
+ * nobody outside can aim at one bucket. A full bucket gives up its least valuable entry, in the order of
+ * enum psi_flow_state below (closed, then half-open, then idle, a live handshake last), oldest first.
+ * Out of scope: what a flow means. `cold` is the caller's index of whatever it keeps beside the entry.
+ * Thread: the worker that owns the table; no function may be called from another. */
+#ifndef PSI_FLOW_H
+#define PSI_FLOW_H
+
+#include "psi_base.h"
+#include "psi_net.h"
+#include "psi_stats.h"
+
+#define PSI_FLOW_COLD_NONE UINT32_MAX
+
+/* Least valuable first: the order of eviction. Each state has its own timeout. */
+enum psi_flow_state {
+	PSI_FLOW_FREE,	      /* no flow in this way */
+	PSI_FLOW_CLOSED,      /* FIN from both sides or RST: kept a while so that stray packets open no new flow */
+	PSI_FLOW_HALF_OPEN,   /* SYN seen, no payload yet */
+	PSI_FLOW_OTHER,	      /* not TLS, or not to be followed any further */
+	PSI_FLOW_ESTABLISHED, /* TLS past its handshake */
+	PSI_FLOW_HANDSHAKE,   /* TLS in its handshake, or payload whose protocol is not told yet */
+	PSI_FLOW_STATE_CNT
+};
+
+/* The hot entry: one cache line. */
+struct psi_flow {
+	struct psi_tuple tuple; /* the table's: never written by the caller */
+	uint32_t cold;		/* caller's, PSI_FLOW_COLD_NONE in a new entry */
+	uint32_t last_ms;	/* time of the last psi_flow_touch, low 32 bits of milliseconds */
+	uint8_t state;		/* enum psi_flow_state; change it with psi_flow_set_state */
+	uint8_t flags;		/* caller's, 0 in a new entry */
+	uint16_t tag;		/* the table's */
+	uint32_t user[2];	/* caller's, 0 in a new entry */
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct psi_flow) == 64, "one cache line a flow");
+
+struct psi_flow_config {
+	uint32_t max;			      /* flows at most; rounded up to a whole number of buckets */
+	uint32_t timeout_ms[PSI_FLOW_STATE_CNT]; /* silence after which a flow of that state is given up; FREE unused */
+	uint64_t hash_key[2];		      /* random per start; fixed in tests */
+};
+
+struct psi_flow_table;
+
+/* Why an entry leaves the table; the callback is told. */
+enum psi_flow_why { PSI_FLOW_WHY_IDLE, PSI_FLOW_WHY_EVICTED, PSI_FLOW_WHY_STOP };
+
+/* Called once for every entry that the table itself gives up, before it is freed. Must not call the table. */
+typedef void psi_flow_gone_fn(void *ctx, struct psi_flow *f, enum psi_flow_why why);
+
+/* ---- set-up: may fail, not hot ---- */
+
+/* psi_flow_footprint: bytes that a table of cfg needs; 0 if cfg cannot be met.
+ * psi_flow_init: lays the table out in mem, which is zeroed, footprint bytes long, aligned to 64, and belongs to the
+ * caller, who keeps it for the table's life. stats: the worker's block, outlives the table. gone may not be NULL.
+ * Returns the table (inside mem); NULL when cfg cannot be met. */
+size_t psi_flow_footprint(const struct psi_flow_config *cfg);
+struct psi_flow_table *psi_flow_init(void *mem, const struct psi_flow_config *cfg, struct psi_stats *stats,
+	psi_flow_gone_fn *gone, void *ctx);
+
+/* psi_flow_stop gives up every entry, in table order, why STOP. */
+void psi_flow_stop(struct psi_flow_table *t);
+
+/* ---- hot ---- */
+
+ * psi_flow_prefetch: asks for the bucket's tags; psi_flow_prefetch_entry: for the entry that the tags point to. */
+uint32_t psi_flow_hash(const struct psi_flow_table *t, const struct psi_tuple *key);
+void psi_flow_prefetch(const struct psi_flow_table *t, uint32_t hash);
+void psi_flow_prefetch_entry(const struct psi_flow_table *t, uint32_t hash);
+
+/* psi_flow_find: the live entry of key, or NULL. The pointer is good until the next psi_flow_get, _age or _stop. */
+struct psi_flow *psi_flow_find(struct psi_flow_table *t, const struct psi_tuple *key, uint32_t hash);
+
+/* psi_flow_get: the entry of key, made in state when there is none (*made tells). A full bucket gives up its least
+ * valuable entry (gone, EVICTED) unless every entry in it is worth more than `state`: then NULL.
+ * now_ms: never decreases between calls on t. */
+struct psi_flow *psi_flow_get(struct psi_flow_table *t, const struct psi_tuple *key, uint32_t hash,
+	enum psi_flow_state state, uint64_t now_ms, bool *made);
+
+/* psi_flow_touch: the flow was active now. psi_flow_set_state: changes state, and with it timeout and value. */
+static inline void
+psi_flow_touch(struct psi_flow *f, uint64_t now_ms)
+{
+	f->last_ms = (uint32_t)now_ms;
+}
+
+void psi_flow_set_state(struct psi_flow_table *t, struct psi_flow *f, enum psi_flow_state state);
+
+/* psi_flow_free: the caller is done with f. gone is not called. */
+void psi_flow_free(struct psi_flow_table *t, struct psi_flow *f);
+
+/* psi_flow_age looks at the next `budget` buckets in turn and gives up (gone, IDLE) what has been silent for longer
+ * than its state's timeout. Returns entries given up. Call it once a burst.
+ * psi_flow_age_all looks at all of them: for a capture whose clock jumps. */
+uint32_t psi_flow_age(struct psi_flow_table *t, uint64_t now_ms, uint32_t budget);
+uint32_t psi_flow_age_all(struct psi_flow_table *t, uint64_t now_ms);
+
+/* psi_flow_alive: entries in use, closed ones included. */
+uint32_t psi_flow_alive(const struct psi_flow_table *t);
+
+#endif
