@@ -67,6 +67,7 @@ void psi_flow_stop(struct psi_flow_table *t);
 
 /* ---- hot ---- */
 
+/* psi_flow_hash: the hash of a tuple under this table's key.
  * psi_flow_prefetch: asks for the bucket's tags; psi_flow_prefetch_entry: for the entry that the tags point to. */
 uint32_t psi_flow_hash(const struct psi_flow_table *t, const struct psi_tuple *key);
 void psi_flow_prefetch(const struct psi_flow_table *t, uint32_t hash);
