@@ -18,9 +18,15 @@ enum psi_rec_kind {
 
 /* Why a flow is over. Names in lower case are what events say. */
 enum psi_rec_why {
-	PSI_WHY_OPEN, PSI_WHY_FIN, PSI_WHY_RST, PSI_WHY_IDLE, PSI_WHY_REUSED, PSI_WHY_EVICTED, PSI_WHY_STOP
+	PSI_WHY_OPEN,
+	PSI_WHY_FIN,
+	PSI_WHY_RST,
+	PSI_WHY_IDLE,
+	PSI_WHY_REUSED,
+	PSI_WHY_EVICTED,
+	PSI_WHY_STOP
 };
-const char *psi_rec_why_name(enum psi_rec_why why);
+const char *psi_rec_why_name(enum psi_rec_why why); /* "fin" */
 
 #define PSI_REC_ALERT_MAX  8
 #define PSI_REC_RECORD_MAX 8
@@ -28,9 +34,9 @@ const char *psi_rec_why_name(enum psi_rec_why why);
 #define PSI_REC_VAR_MAX	   6144 /* bytes of var at most */
 
 struct psi_rec_alert {
-	uint16_t len;	   /* of the record */
-	uint8_t dir;	   /* enum psi_dir */
-	uint8_t level, code; /* 0 when encrypted */
+	uint16_t len;			      /* of the record */
+	uint8_t dir;			      /* enum psi_dir */
+	uint8_t level, code;		      /* 0 when encrypted */
 	uint8_t encrypted, inferred, closing; /* 0 or 1 */
 };
 
@@ -39,55 +45,65 @@ enum psi_rec_var {
 	PSI_VAR_SNI,	      /* raw bytes */
 	PSI_VAR_ALPN,	      /* selected, raw bytes */
 	PSI_VAR_CLIENT_ALPNS, /* length-prefixed names */
-	PSI_VAR_JA3, PSI_VAR_JA3_STR, PSI_VAR_JA3S, PSI_VAR_JA3S_STR, PSI_VAR_JA4, /* text */
-	PSI_VAR_CIPHERS, PSI_VAR_EXTENSIONS, PSI_VAR_GROUPS, PSI_VAR_POINT_FORMATS, PSI_VAR_SIGALGS, PSI_VAR_VERSIONS,
-	PSI_VAR_KEY_SHARES,   /* lists of uint16_t, host order */
+	PSI_VAR_JA3,
+	PSI_VAR_JA3_STR,
+	PSI_VAR_JA3S,
+	PSI_VAR_JA3S_STR,
+	PSI_VAR_JA4, /* text */
+	PSI_VAR_CIPHERS,
+	PSI_VAR_EXTENSIONS,
+	PSI_VAR_GROUPS,
+	PSI_VAR_POINT_FORMATS,
+	PSI_VAR_SIGALGS,
+	PSI_VAR_VERSIONS,
+	PSI_VAR_KEY_SHARES, /* lists of uint16_t, host order */
 	PSI_VAR_CNT
 };
 
 struct psi_rec {
-	uint32_t len;	      /* of the whole record: offsetof(var) + var in use, rounded up to 8 */
-	uint8_t kind;	      /* enum psi_rec_kind bits */
-	uint8_t why;	      /* enum psi_rec_why, END only */
+	uint32_t len; /* of the whole record: offsetof(var) + var in use, rounded up to 8 */
+	uint8_t kind; /* enum psi_rec_kind bits */
+	uint8_t why;  /* enum psi_rec_why, END only */
 	uint8_t worker;
-	uint8_t ipv4;	      /* 1: addresses are IPv4-mapped */
+	uint8_t ipv4; /* 1: addresses are IPv4-mapped */
 	uint64_t flow_id;
 	uint64_t start_ns, end_ns; /* first and last packet so far, since 1970 */
 	uint8_t addr[2][16];
 	uint16_t port[2];
-	uint8_t proto;	      /* IPPROTO_TCP */
+	uint8_t proto; /* IPPROTO_TCP */
 	uint8_t vlan_cnt, tunnel_cnt;
-	uint8_t client_by;    /* how the client was told: enum psi_client_by */
-	uint16_t vlan[4];     /* outermost first */
+	uint8_t client_by; /* how the client was told: enum psi_client_by */
+	uint16_t vlan[4];  /* outermost first */
 	struct {
 		uint32_t id;
 		uint8_t type; /* enum psi_tunnel */
 	} tunnel[4];
-	uint64_t bytes[2];    /* of whole frames */
+	uint64_t bytes[2]; /* of whole frames */
 	uint32_t pkts[2];
 	uint64_t app_bytes[2]; /* application-data payload after the handshake */
 
 	struct {
-		uint8_t first_rst, first_fin; /* 1 + enum psi_dir; 0 none */
-		uint8_t syn;		      /* bit per direction: SYN seen */
+		uint8_t first_rst, first_fin;		 /* 1 + enum psi_dir; 0 none */
+		uint8_t syn;				 /* bit per direction: SYN seen */
 		uint8_t midstream, conflict, acked_hole; /* 0 or 1 */
-		uint32_t gaps, retrans, ooo;  /* both directions together */
-		uint64_t rst_ns, fin_ns;      /* when; 0 none */
-		uint64_t hs_ns;		      /* last handshake record; 0 none (HANDSHAKE only) */
+		uint32_t gaps, retrans, ooo;		 /* both directions together */
+		uint64_t rst_ns, fin_ns;		 /* when; 0 none */
+		uint64_t hs_ns; /* last handshake record; 0 none (HANDSHAKE only) */
 	} tcp;
 
 	/* HANDSHAKE only, from here on. */
-	uint64_t flags;	      /* PSI_FLAG_* */
+	uint64_t flags;		     /* PSI_FLAG_* */
 	uint32_t messages, inferred; /* enum psi_msg; inferred is a subset */
-	uint64_t evidence;    /* PSI_EVID_*: what the verdict patterns are made of */
-	uint32_t note;	      /* enum psi_tls_note */
+	uint64_t evidence;	     /* PSI_EVID_*: what the verdict patterns are made of */
+	uint32_t note;		     /* enum psi_tls_note */
 	uint16_t version, version_raw, cipher, group, sigscheme;
 	uint16_t session_id_len[2], ticket_len;
-	int16_t err;	      /* PSI_OK, or what the engine could not do with this flow */
+	int16_t err; /* PSI_OK, or what the engine could not do with this flow */
 	uint8_t alert_cnt, seq_len;
-	uint8_t end_alerts[2]; /* END without HANDSHAKE: encrypted alerts since the handshake record */
+	uint8_t end_alerts
+		[2]; /* END without HANDSHAKE: encrypted alerts since the handshake record */
 	struct psi_rec_alert alert[PSI_REC_ALERT_MAX];
-	uint16_t enc_cnt[2];  /* encrypted records seen; min(cnt, MAX) lengths follow */
+	uint16_t enc_cnt[2]; /* encrypted records seen; min(cnt, MAX) lengths follow */
 	uint16_t enc_len[2][PSI_REC_RECORD_MAX];
 	char seq[PSI_REC_SEQ_MAX];
 	uint8_t has_chain[2]; /* 1: chain_key is that of this side's certificates */
@@ -100,10 +116,14 @@ struct psi_rec {
 };
 
 enum psi_client_by { PSI_CLIENT_BY_HELLO, PSI_CLIENT_BY_SYN, PSI_CLIENT_BY_GUESS };
+const char *psi_client_by_name(enum psi_client_by by); /* "hello", "syn", "guess" */
 
 #define PSI_REC_MAX (sizeof(struct psi_rec) + PSI_REC_VAR_MAX)
 
-/* psi_rec_put appends a piece. False, and nothing done, when var is full. The record must be PSI_REC_MAX long. */
+/* psi_rec_begin: an empty record, every field zero, len set. The record must be PSI_REC_MAX long when pieces follow.
+ * psi_rec_put appends a piece and brings len along; each piece once. False, and nothing done, when var is full.
+ * Pieces begin at even offsets, so that lists of uint16_t are read in place. */
+void psi_rec_begin(struct psi_rec *r);
 bool psi_rec_put(struct psi_rec *r, enum psi_rec_var v, const void *p, size_t len);
 
 /* psi_rec_piece: bytes of a piece and their number; NULL when absent. */
