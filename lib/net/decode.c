@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The way in, and the straight path of the plain packet. Whatever is not plain in every respect is left to the walk,
+ * which begins again at the first byte: errors are told in one place only. */
+#include "net_pvt.h"
+
+#define NOT_PLAIN PSI_NET_RC_CNT
+
+#define IP_TCP	 6
+#define TCP_LEN	 20 /* without options */
+#define IPV4_LEN 20
+#define IPV6_LEN 40
+
+/* The longest frame that is believed; keeps sums of offsets and lengths far from 2^32. */
+#define FRAME_MAX (1u << 24)
+
+/* plain_tcp: the TCP header at off and the payload behind it, up to end, all checked by the caller but for the header's
+ * own length. Returns false when that is not right. */
+static inline bool
+plain_tcp(const uint8_t *p, uint32_t off, uint32_t end, struct psi_pkt *o)
+{
+	uint32_t hdr_len = (p[off + 12] >> 4) * 4u;
+
+	if (psi_unlikely(hdr_len < TCP_LEN || hdr_len > end - off))
+		return false;
+	tcp_set(o, p + off);
+	o->tuple.proto = IP_TCP;
+	o->payload_off = off + hdr_len;
+	o->payload_len = o->payload_cap = end - off - hdr_len;
+	return true;
+}
+
+static inline enum psi_net_rc
+plain_ipv4(const uint8_t *p, uint32_t off, uint32_t len, uint32_t frame_len, struct psi_pkt *o)
+{
+	const uint8_t *h = p + off;
+	uint32_t tcp = off + IPV4_LEN, end;
+
+	if (psi_unlikely(len < tcp + TCP_LEN))
+		return NOT_PLAIN;
+	end = off + psi_be16(h + 2);
+	/* no options, no fragment (MF and offset; DF does not matter), TCP, all there */
+	if (psi_unlikely(h[0] != 0x45 || (psi_be16(h + 6) & 0x3fff) || h[9] != IP_TCP ||
+			 end > frame_len || end < tcp + TCP_LEN))
+		return NOT_PLAIN;
+	if (!plain_tcp(p, tcp, end, o))
+		return NOT_PLAIN;
+	o->sender =
+		(uint8_t)tuple_set4(&o->tuple, h + 12, psi_be16(p + tcp), psi_be16(p + tcp + 2));
+	o->note = PSI_PKT_IPV4 | (end < frame_len ? PSI_PKT_PADDED : 0);
+	o->l3_off = off;
+	return PSI_NET_TCP;
+}
+
+static inline enum psi_net_rc
+plain_ipv6(const uint8_t *p, uint32_t off, uint32_t len, uint32_t frame_len, struct psi_pkt *o)
+{
+	const uint8_t *h = p + off;
+	uint32_t tcp = off + IPV6_LEN, end;
+
+	if (psi_unlikely(len < tcp + TCP_LEN))
+		return NOT_PLAIN;
+	end = tcp + psi_be16(h + 4);
+	if (psi_unlikely(
+		    h[0] >> 4 != 6 || h[6] != IP_TCP || end > frame_len || end < tcp + TCP_LEN))
+		return NOT_PLAIN;
+	if (!plain_tcp(p, tcp, end, o))
+		return NOT_PLAIN;
+	o->sender = (uint8_t)tuple_set6(&o->tuple, h + 8, psi_be16(p + tcp), psi_be16(p + tcp + 2));
+	o->note = end < frame_len ? PSI_PKT_PADDED : 0;
+	o->l3_off = off;
+	return PSI_NET_TCP;
+}
+
+/* plain: Ethernet, at most one 802.1Q tag, IP without options or extension headers, TCP. */
+static inline enum psi_net_rc
+plain(const uint8_t *p, uint32_t len, uint32_t frame_len, unsigned int identity, struct psi_pkt *o)
+{
+	uint32_t off = 14, type;
+	uint16_t vlan = 0;
+
+	if (psi_unlikely(len < 18))
+		return NOT_PLAIN;
+	type = psi_be16(p + 12);
+	o->vlan_cnt = 0;
+	if (type == 0x8100) {
+		vlan = psi_be16(p + 14) & 0xfff;
+		o->vlan[0] = vlan;
+		o->vlan_cnt = 1;
+		type = psi_be16(p + 16);
+		off = 18;
+	}
+	o->tuple.tunnel_id = 0;
+	o->tuple.vlan = identity & PSI_NET_ID_VLAN ? vlan : 0;
+	o->tuple.tunnel = PSI_TUNNEL_NONE;
+	o->tunnel_cnt = 0;
+	o->frag_more = 0;
+	if (type == 0x0800)
+		return plain_ipv4(p, off, len, frame_len, o);
+	if (type == 0x86dd)
+		return plain_ipv6(p, off, len, frame_len, o);
+	return NOT_PLAIN;
+}
+
+/* Apart, so that the plain path keeps its few registers. */
+static __attribute__((noinline)) enum psi_net_rc
+walk(enum psi_link link, const uint8_t *p, uint32_t len, uint32_t frame_len, unsigned int identity,
+	struct psi_pkt *o)
+{
+	static const uint8_t first[] = {
+		[PSI_LINK_ETHERNET] = L_ether,
+		[PSI_LINK_SLL] = L_sll,
+		[PSI_LINK_SLL2] = L_sll2,
+		[PSI_LINK_RAW] = L_raw,
+		[PSI_LINK_NULL] = L_null,
+		[PSI_LINK_PPP] = L_ppp,
+	};
+	struct walk w = {.p = p, .identity = identity, .o = o};
+
+	PSI_ASSERT((unsigned int)link < PSI_COUNT(first), "link is one of enum psi_link");
+	w.mem = w.end = PSI_MIN(frame_len, FRAME_MAX);
+	w.have = PSI_MIN(len, w.mem);
+	o->note = o->vlan_cnt = o->tunnel_cnt = o->frag_more = 0;
+	o->l3_off = o->payload_off = o->payload_len = o->payload_cap = 0;
+	return walk_run(&w, first[link]);
+}
+
+enum psi_net_rc
+psi_net_decode(enum psi_link link, const uint8_t *p, uint32_t len, uint32_t frame_len,
+	unsigned int identity, struct psi_pkt *out)
+{
+	PSI_ASSERT(len <= frame_len, "the contiguous start is part of the frame");
+	if (psi_likely(link == PSI_LINK_ETHERNET)) {
+		enum psi_net_rc rc = plain(p, len, frame_len, identity, out);
+
+		if (psi_likely(rc != NOT_PLAIN))
+			return rc;
+	}
+	return walk(link, p, len, frame_len, identity, out);
+}
+
+static const struct {
+	const char *name, *id_name;
+} tunnels[] = {
+#define TUNNEL(sym, value, name, id_name, identity) [value] = {name, id_name},
+#include "tunnels.def"
+#undef TUNNEL
+};
+
+const char *
+psi_tunnel_name(enum psi_tunnel t)
+{
+	return tunnels[t].name;
+}
+
+const char *
+psi_tunnel_id_name(enum psi_tunnel t)
+{
+	return tunnels[t].id_name;
+}
