@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* DPDK's environment for reading captures: plain memory, one lcore, silent. What DPDK would print is kept and shown
+ * only when it refuses to start. */
+#include "psi_port.h"
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_log.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <stdlib.h>
+
+/* DPDK wants a folder of its own for run-time files; a user without one gets a private one. */
+static void
+ensure_runtime_dir(void)
+{
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+	struct stat st;
+
+	if (dir && stat(dir, &st) != 0)
+		unsetenv("XDG_RUNTIME_DIR"); /* DPDK then takes /tmp */
+}
+
+int
+psi_eal_init(const char *program, unsigned int mem_mb, struct psi_err *err)
+{
+	char name[64], mem[16], said[2048] = "";
+	char *argv[] = {name, (char[]){"--no-huge"}, (char[]){"--no-pci"}, (char[]){"--no-shconf"},
+		(char[]){"--no-telemetry"}, (char[]){"--lcores"}, (char[]){"0@(0-1023)"},
+		(char[]){"-m"}, mem, (char[]){"--log-level"}, (char[]){"*:error"}, NULL};
+	FILE *log = fmemopen(said, sizeof(said), "w");
+	int rc;
+
+	ensure_runtime_dir();
+	snprintf(name, sizeof(name), "%s", program);
+	snprintf(mem, sizeof(mem), "%u", mem_mb);
+	if (log)
+		rte_openlog_stream(log);
+	rc = rte_eal_init((int)PSI_COUNT(argv) - 1, argv);
+	if (log) {
+		fflush(log);
+		rte_openlog_stream(NULL); /* back to the default */
+		fclose(log);
+	}
+	if (rc >= 0)
+		return 0;
+	said[sizeof(said) - 1] = 0;
+	return psi_err_set(err, -EIO, "DPDK does not start (%s)%s%s", rte_strerror(rte_errno),
+		said[0] ? ": " : "", said);
+}
