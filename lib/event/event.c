@@ -87,6 +87,18 @@ psi_event_put_str(struct psi_event_w *w, enum psi_field f, const char *s)
 }
 
 void
+psi_event_put_fields(struct psi_event_w *w, const void *fields, size_t len)
+{
+	PSI_ASSERT(len % 4 == 0, "fields are multiples of 4");
+	if (w->skipped || len > w->cap - w->at) {
+		w->cut = true;
+		return;
+	}
+	memcpy(w->buf + w->at, fields, len);
+	w->at += (uint32_t)len;
+}
+
+void
 psi_event_put_u16s(struct psi_event_w *w, enum psi_field f, const uint16_t *v, size_t cnt)
 {
 	PSI_ASSERT(stored_as(f, PSI_FT_U16S), "a field of type U16S");

@@ -121,6 +121,7 @@ struct psi_event_w {
  * put_u64:   every type of fixed size but F64; v is cut to its size.
  * put_bytes: STR, STRS, IP, FINGERPRINT, SERIAL, SHA256, BASE64; p is read during the call only.
  * put_str:   the same of a NUL-terminated string; NULL: nothing is put.
+ * put_fields: finished fields, len bytes, as another writer laid them out in its body.
  * put_u16s:  U16S, cnt values.
  * put_count: COUNTS, one member.
  * open, close: OBJECTS, one element; what is put between stands inside. They nest at most PSI_EVENT_DEPTH_MAX deep.
@@ -130,6 +131,7 @@ void psi_event_put_u64(struct psi_event_w *w, enum psi_field f, uint64_t v);
 void psi_event_put_f64(struct psi_event_w *w, enum psi_field f, double v);
 void psi_event_put_bytes(struct psi_event_w *w, enum psi_field f, const void *p, size_t len);
 void psi_event_put_str(struct psi_event_w *w, enum psi_field f, const char *s);
+void psi_event_put_fields(struct psi_event_w *w, const void *fields, size_t len);
 void psi_event_put_u16s(struct psi_event_w *w, enum psi_field f, const uint16_t *v, size_t cnt);
 void psi_event_put_count(struct psi_event_w *w, enum psi_field f, const char *name, uint64_t v);
 void psi_event_open(struct psi_event_w *w, enum psi_field f);

@@ -14,6 +14,7 @@
 enum psi_rec_kind {
 	PSI_REC_HANDSHAKE = 1, /* tls and var are filled */
 	PSI_REC_END = 2,       /* the flow is over: counters and tcp are final */
+	PSI_REC_AGAIN = 4,     /* with HANDSHAKE: such a record was made before, this one replaces it */
 };
 
 /* Why a flow is over. Names in lower case are what events say. */

@@ -425,12 +425,47 @@ static CU_TestInfo table_tests[] = {
 	CU_TEST_INFO_NULL,
 };
 
+/* Fields made by one writer stand in another's event as if it had put them itself. */
+static void
+test_put_fields(void)
+{
+	uint64_t a[32], b[32], direct[32];
+	struct psi_event_w w;
+	struct psi_event *e, *d;
+	uint32_t len;
+
+	psi_event_begin(&w, a, sizeof(a), PSI_EVENT_TLS_FLOW);
+	psi_event_put_str(&w, PSI_F_CERT_SUBJECT, "CN=a");
+	psi_event_put_u64(&w, PSI_F_CERT_LEN, 700);
+	len = w.at - (uint32_t)offsetof(struct psi_event, body);
+
+	psi_event_begin(&w, b, sizeof(b), PSI_EVENT_TLS_FLOW);
+	psi_event_open(&w, PSI_F_TLS_CHAIN);
+	psi_event_put_fields(&w, (uint8_t *)a + offsetof(struct psi_event, body), len);
+	psi_event_close(&w);
+	e = psi_event_end(&w, 1, 2);
+
+	psi_event_begin(&w, direct, sizeof(direct), PSI_EVENT_TLS_FLOW);
+	psi_event_open(&w, PSI_F_TLS_CHAIN);
+	psi_event_put_str(&w, PSI_F_CERT_SUBJECT, "CN=a");
+	psi_event_put_u64(&w, PSI_F_CERT_LEN, 700);
+	psi_event_close(&w);
+	d = psi_event_end(&w, 1, 2);
+	CU_ASSERT_EQUAL_FATAL(e->len, d->len);
+	CU_ASSERT_EQUAL(memcmp(e, d, e->len), 0);
+
+	psi_event_begin(&w, b, 64, PSI_EVENT_TLS_FLOW);
+	psi_event_put_fields(&w, a, 64); /* 24 bytes of header and 64 do not fit into 64 */
+	CU_ASSERT_EQUAL(psi_event_end(&w, 1, 2)->flags, PSI_EVENT_CUT);
+}
+
 static CU_TestInfo write_tests[] = {
 	{"an event is these bytes", test_bytes},
 	{"an event ends at a multiple of 8", test_end_is_padded},
 	{"what was put is read back", test_read_back},
 	{"a field without room is left out, whole", test_no_room},
 	{"an event has at most PSI_EVENT_MAX bytes", test_too_long},
+	{"finished fields can be copied in", test_put_fields},
 	CU_TEST_INFO_NULL,
 };
 
