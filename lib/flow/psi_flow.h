@@ -3,7 +3,8 @@
  *
  * 8-way buckets: a 16-bit tag a way is compared first, the full tuple always. The hash is keyed per start, so that
  * nobody outside can aim at one bucket. A full bucket gives up its least valuable entry, in the order of
- * enum psi_flow_state below (closed, then half-open, then idle, a live handshake last), oldest first.
+ * enum psi_flow_state below (past its timeout first, then closed, half-open and so on, a live handshake last), of
+ * the same state the one silent for longest.
  * Out of scope: what a flow means. `cold` is the caller's index of whatever it keeps beside the entry.
  * Thread: the worker that owns the table; no function may be called from another. */
 #ifndef PSI_FLOW_H
@@ -17,8 +18,8 @@
 
 /* Least valuable first: the order of eviction. Each state has its own timeout. */
 enum psi_flow_state {
-	PSI_FLOW_FREE,	      /* no flow in this way */
-	PSI_FLOW_CLOSED,      /* FIN from both sides or RST: kept a while so that stray packets open no new flow */
+	PSI_FLOW_FREE, /* no flow in this way */
+	PSI_FLOW_CLOSED, /* FIN from both sides or RST: kept a while so that stray packets open no new flow */
 	PSI_FLOW_HALF_OPEN,   /* SYN seen, no payload yet */
 	PSI_FLOW_OTHER,	      /* not TLS, or not to be followed any further */
 	PSI_FLOW_ESTABLISHED, /* TLS past its handshake */
@@ -39,9 +40,10 @@ struct psi_flow {
 _Static_assert(sizeof(struct psi_flow) == 64, "one cache line a flow");
 
 struct psi_flow_config {
-	uint32_t max;			      /* flows at most; rounded up to a whole number of buckets */
-	uint32_t timeout_ms[PSI_FLOW_STATE_CNT]; /* silence after which a flow of that state is given up; FREE unused */
-	uint64_t hash_key[2];		      /* random per start; fixed in tests */
+	uint32_t max; /* flows at most; rounded up to a whole number of buckets */
+	uint32_t timeout_ms
+		[PSI_FLOW_STATE_CNT]; /* silence after which a flow of that state is given up; FREE unused */
+	uint64_t hash_key[2]; /* random per start; fixed in tests */
 };
 
 struct psi_flow_table;
@@ -54,13 +56,15 @@ typedef void psi_flow_gone_fn(void *ctx, struct psi_flow *f, enum psi_flow_why w
 
 /* ---- set-up: may fail, not hot ---- */
 
-/* psi_flow_footprint: bytes that a table of cfg needs; 0 if cfg cannot be met.
+/* psi_flow_footprint: bytes that a table of cfg needs, 66.5 a flow; 0 if cfg cannot be met: max is 0 or above 2^28, a
+ *   timeout is 2^31 ms or more.
  * psi_flow_init: lays the table out in mem, which is zeroed, footprint bytes long, aligned to 64, and belongs to the
- * caller, who keeps it for the table's life. stats: the worker's block, outlives the table. gone may not be NULL.
+ * caller, who keeps it for the table's life. stats: the worker's block, outlives the table, which counts
+ * only flow_evicted_handshake in it: whose flow it is and how it ends is the caller's to count. gone may not be NULL.
  * Returns the table (inside mem); NULL when cfg cannot be met. */
 size_t psi_flow_footprint(const struct psi_flow_config *cfg);
-struct psi_flow_table *psi_flow_init(void *mem, const struct psi_flow_config *cfg, struct psi_stats *stats,
-	psi_flow_gone_fn *gone, void *ctx);
+struct psi_flow_table *psi_flow_init(void *mem, const struct psi_flow_config *cfg,
+	struct psi_stats *stats, psi_flow_gone_fn *gone, void *ctx);
 
 /* psi_flow_stop gives up every entry, in table order, why STOP. */
 void psi_flow_stop(struct psi_flow_table *t);
@@ -74,10 +78,12 @@ void psi_flow_prefetch(const struct psi_flow_table *t, uint32_t hash);
 void psi_flow_prefetch_entry(const struct psi_flow_table *t, uint32_t hash);
 
 /* psi_flow_find: the live entry of key, or NULL. The pointer is good until the next psi_flow_get, _age or _stop. */
-struct psi_flow *psi_flow_find(struct psi_flow_table *t, const struct psi_tuple *key, uint32_t hash);
+struct psi_flow *
+psi_flow_find(struct psi_flow_table *t, const struct psi_tuple *key, uint32_t hash);
 
 /* psi_flow_get: the entry of key, made in state when there is none (*made tells). A full bucket gives up its least
- * valuable entry (gone, EVICTED) unless every entry in it is worth more than `state`: then NULL.
+ * valuable entry (gone, EVICTED, or IDLE if it was past its timeout) unless all in it are worth more than `state`:
+ * then NULL.
  * now_ms: never decreases between calls on t. */
 struct psi_flow *psi_flow_get(struct psi_flow_table *t, const struct psi_tuple *key, uint32_t hash,
 	enum psi_flow_state state, uint64_t now_ms, bool *made);

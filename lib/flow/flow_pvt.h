@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The table's layout, for flow.c, flow_ctl.c and the white-box test. */
+#ifndef FLOW_PVT_H
+#define FLOW_PVT_H
+
+#include "psi_flow.h"
+
+enum {
+	WAYS = 8,
+	TAG_FREE = 0,  /* no flow has this tag */
+	DUE_SHIFT = 8, /* due times are kept in units of 256 ms: 32 bits of them last 34 years */
+	DUE_NEVER = 1 << 30,
+	KEY_CNT = 8,
+	FLOW_MAX = 1 << 28, /* 32 bits of hash fill that many evenly, 16 GiB of entries */
+};
+
+struct tags {
+	uint16_t way[WAYS];
+} __attribute__((aligned(16)));
+
+/* In memory: this, then the entries, the tags, the due times. Way w of bucket b is entry b * WAYS + w.
+ * Invariants: tags[b].way[w] is TAG_FREE exactly when that entry's state is PSI_FLOW_FREE, else the entry's tag;
+ * due[b] is not later than the first moment at which an entry of b could have outlived its timeout. */
+struct psi_flow_table {
+	struct psi_flow *entries;
+	struct tags *tags;
+	uint32_t *due; /* low 32 bits of milliseconds >> DUE_SHIFT */
+	uint32_t bucket_cnt, alive;
+	uint64_t key[KEY_CNT];
+	uint64_t now_ms;   /* the latest that was heard of */
+	uint32_t age_next; /* the bucket that psi_flow_age looks at next */
+	uint32_t timeout_ms[PSI_FLOW_STATE_CNT];
+	struct psi_stats *stats;
+	psi_flow_gone_fn *gone;
+	void *ctx;
+} __attribute__((aligned(64)));
+
+static inline uint32_t
+bucket_of(const struct psi_flow_table *t, uint32_t hash)
+{
+	return (uint32_t)((uint64_t)hash * t->bucket_cnt >> 32);
+}
+
+/* The bucket is chosen by the upper bits, so the lower ones are as good as independent of it. */
+static inline uint16_t
+tag_of(uint32_t hash)
+{
+	uint16_t tag = (uint16_t)hash;
+
+	return (uint16_t)(tag + (tag == TAG_FREE));
+}
+
+#endif

@@ -1,0 +1,615 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Expected values are counted by hand or follow from a model that the test keeps itself. */
+#include "psi_unit.h"
+
+#include "../../lib/flow/flow_pvt.h"
+
+#include <netinet/in.h>
+
+static struct psi_stats stats;
+static struct psi_flow_table *t;
+
+/* What the table said that it gave up. */
+static struct {
+	unsigned int why[3], state[PSI_FLOW_STATE_CNT];
+	struct psi_tuple last;
+} gone;
+
+static void
+on_gone(void *ctx, struct psi_flow *f, enum psi_flow_why why)
+{
+	CU_ASSERT_PTR_EQUAL(ctx, &gone);
+	CU_ASSERT_NOT_EQUAL(f->state, PSI_FLOW_FREE);
+	gone.why[why]++;
+	gone.state[f->state]++;
+	gone.last = f->tuple;
+}
+
+static struct psi_flow_config
+config(uint32_t max)
+{
+	return (struct psi_flow_config){
+		.max = max,
+		.timeout_ms = {0, 1000, 2000, 3000, 60000, 10000},
+		.hash_key = {0x0123456789abcdefu, 0xfedcba9876543210u},
+	};
+}
+
+static void
+fresh_with(const struct psi_flow_config *cfg)
+{
+	size_t len = psi_flow_footprint(cfg);
+	void *mem;
+
+	CU_ASSERT_FATAL(len > 0);
+	free(t);
+	mem = aligned_alloc(64, len);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mem);
+	memset(mem, 0, len);
+	memset(&stats, 0, sizeof(stats));
+	memset(&gone, 0, sizeof(gone));
+	t = psi_flow_init(mem, cfg, &stats, on_gone, &gone);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+}
+
+static void
+fresh(uint32_t max)
+{
+	struct psi_flow_config cfg = config(max);
+
+	fresh_with(&cfg);
+}
+
+/* The n-th of many flows: IPv4, as a scan or a crowd of clients would have them. */
+static struct psi_tuple
+tuple(uint32_t n)
+{
+	struct psi_tuple k = {.port = {(uint16_t)(1024 + n % 50000), 443}, .proto = IPPROTO_TCP};
+	uint32_t a = htonl(0x0a000000 + n / 50000), b = htonl(0xc0a80001);
+
+	k.addr[0][10] = k.addr[0][11] = k.addr[1][10] = k.addr[1][11] = 0xff;
+	memcpy(&k.addr[0][12], &a, 4);
+	memcpy(&k.addr[1][12], &b, 4);
+	return k;
+}
+
+static struct psi_flow *
+find(const struct psi_tuple *k)
+{
+	return psi_flow_find(t, k, psi_flow_hash(t, k));
+}
+
+static struct psi_flow *
+get(uint32_t n, enum psi_flow_state state, uint64_t now_ms)
+{
+	struct psi_tuple k = tuple(n);
+	bool made;
+
+	return psi_flow_get(t, &k, psi_flow_hash(t, &k), state, now_ms, &made);
+}
+
+static bool
+known(uint32_t n)
+{
+	struct psi_tuple k = tuple(n);
+
+	return find(&k) != NULL;
+}
+
+/* The invariants of flow_pvt.h, over the whole table. */
+static void
+check(void)
+{
+	uint32_t alive = 0;
+
+	for (uint32_t b = 0; b < t->bucket_cnt; b++)
+		for (unsigned int w = 0; w < WAYS; w++) {
+			const struct psi_flow *f = &t->entries[(size_t)b * WAYS + w];
+
+			CU_ASSERT_EQUAL(t->tags[b].way[w] == TAG_FREE, f->state == PSI_FLOW_FREE);
+			if (f->state == PSI_FLOW_FREE)
+				continue;
+			alive++;
+			CU_ASSERT_EQUAL(t->tags[b].way[w], f->tag);
+			CU_ASSERT_EQUAL(bucket_of(t, psi_flow_hash(t, &f->tuple)), b);
+			CU_ASSERT_EQUAL(tag_of(psi_flow_hash(t, &f->tuple)), f->tag);
+		}
+	CU_ASSERT_EQUAL(psi_flow_alive(t), alive);
+}
+
+static void
+test_get_find_free(void)
+{
+	struct psi_tuple k = tuple(1), other;
+	struct psi_flow *f;
+	bool made = false;
+
+	fresh(100);
+	CU_ASSERT_PTR_NULL(find(&k));
+	f = psi_flow_get(t, &k, psi_flow_hash(t, &k), PSI_FLOW_HANDSHAKE, 77, &made);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	CU_ASSERT(made);
+	CU_ASSERT_EQUAL(f->cold, PSI_FLOW_COLD_NONE);
+	CU_ASSERT_EQUAL(f->last_ms, 77);
+	CU_ASSERT_EQUAL(f->flags | f->user[0] | f->user[1], 0);
+	CU_ASSERT_EQUAL((uintptr_t)f % 64, 0);
+	CU_ASSERT_PTR_EQUAL(find(&k), f);
+	f->user[0] = 5;
+	CU_ASSERT_PTR_EQUAL(
+		psi_flow_get(t, &k, psi_flow_hash(t, &k), PSI_FLOW_HALF_OPEN, 78, &made), f);
+	CU_ASSERT(!made);
+	CU_ASSERT_EQUAL(f->state, PSI_FLOW_HANDSHAKE);
+	CU_ASSERT_EQUAL(psi_flow_alive(t), 1);
+	/* Each byte of the tuple tells flows apart, even under the same hash. */
+	for (size_t i = 0; i < sizeof(k); i++) {
+		other = k;
+		((uint8_t *)&other)[i] ^= 1;
+		CU_ASSERT_PTR_NULL(psi_flow_find(t, &other, psi_flow_hash(t, &k)));
+		CU_ASSERT_NOT_EQUAL(psi_flow_hash(t, &other), psi_flow_hash(t, &k));
+	}
+	psi_flow_free(t, f);
+	CU_ASSERT_PTR_NULL(find(&k));
+	CU_ASSERT_EQUAL(psi_flow_alive(t), 0);
+	f = psi_flow_get(t, &k, psi_flow_hash(t, &k), PSI_FLOW_HALF_OPEN, 80, &made);
+	CU_ASSERT(made && f && f->user[0] == 0); /* nothing of the one before is left */
+	CU_ASSERT_EQUAL(gone.why[0] + gone.why[1] + gone.why[2], 0);
+	check();
+}
+
+static void
+test_config(void)
+{
+	struct psi_flow_config cfg = config(0);
+
+	CU_ASSERT_EQUAL(psi_flow_footprint(&cfg), 0);
+	cfg.max = (1u << 28) + 1;
+	CU_ASSERT_EQUAL(psi_flow_footprint(&cfg), 0);
+	cfg.max = UINT32_MAX;
+	CU_ASSERT_EQUAL(psi_flow_footprint(&cfg), 0);
+	cfg = config(100);
+	cfg.timeout_ms[PSI_FLOW_OTHER] = 0x80000000;
+	CU_ASSERT_EQUAL(psi_flow_footprint(&cfg), 0);
+	CU_ASSERT_PTR_NULL(psi_flow_init(t, &cfg, &stats, on_gone, &gone));
+	/* Memory of a flow: the entry, its tag and half a byte; and less than 1 KiB for the table. */
+	cfg = config(1 << 20);
+	CU_ASSERT(psi_flow_footprint(&cfg) <= (size_t)(66.5 * (1 << 20)) + 1024);
+	CU_ASSERT(psi_flow_footprint(&cfg) >= (size_t)(66.5 * (1 << 20)));
+	fresh(9);
+	CU_ASSERT_EQUAL(t->bucket_cnt, 2);
+}
+
+/* A table and a plain list of what is in it, over random gets and frees. */
+static void
+test_model(void)
+{
+	enum { KEYS = 3000, STEPS = 200000 };
+	static bool in[KEYS];
+	uint32_t x = 1, alive = 0;
+
+	memset(in, 0, sizeof(in));
+	fresh(16 * KEYS); /* so large that no bucket runs over */
+	for (unsigned int i = 0; i < STEPS; i++) {
+		uint32_t n = (x = x * 1664525u + 1013904223u) >> 8;
+		struct psi_tuple k = tuple(n % KEYS);
+		struct psi_flow *f = find(&k);
+
+		CU_ASSERT_EQUAL(f != NULL, in[n % KEYS]);
+		if (f && n / KEYS % 2) {
+			CU_ASSERT_EQUAL(f->user[0], n % KEYS);
+			psi_flow_free(t, f);
+			in[n % KEYS] = false;
+			alive--;
+		} else if (!f) {
+			f = get(n % KEYS, PSI_FLOW_OTHER, i);
+			CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+			f->user[0] = n % KEYS;
+			in[n % KEYS] = true;
+			alive++;
+		}
+	}
+	CU_ASSERT_EQUAL(psi_flow_alive(t), alive);
+	CU_ASSERT_EQUAL(gone.why[PSI_FLOW_WHY_EVICTED], 0);
+	check();
+}
+
+/* What a full bucket gives up, one after another. One bucket, so every flow is in it. */
+static void
+test_eviction_order(void)
+{
+	fresh(8);
+	for (uint32_t n = 0; n < 8;
+		n++) /* two each of HANDSHAKE, ESTABLISHED, OTHER, HALF_OPEN, the older first */
+		CU_ASSERT_PTR_NOT_NULL(
+			get(n, (enum psi_flow_state)(PSI_FLOW_HANDSHAKE - n / 2), n));
+	psi_flow_set_state(t, get(7, PSI_FLOW_HALF_OPEN, 8), PSI_FLOW_CLOSED);
+	static const uint32_t order[] = {7, 6, 4, 5, 2, 3, 0, 1};
+
+	for (uint32_t i = 0; i < 8; i++) {
+		struct psi_tuple k = tuple(order[i]);
+
+		CU_ASSERT_PTR_NOT_NULL(get(100 + i, PSI_FLOW_HANDSHAKE, 10 + i));
+		CU_ASSERT_EQUAL(memcmp(&gone.last, &k, sizeof(k)), 0);
+		CU_ASSERT_EQUAL(gone.why[PSI_FLOW_WHY_EVICTED], i + 1);
+	}
+	CU_ASSERT_EQUAL(psi_stat_get(&stats, PSI_STAT_flow_evicted_handshake), 2);
+	CU_ASSERT_EQUAL(psi_flow_alive(t), 8);
+	check();
+}
+
+static void
+test_eviction_refused(void)
+{
+	fresh(8);
+	for (uint32_t n = 0; n < 8; n++)
+		get(n, PSI_FLOW_ESTABLISHED, 0);
+	for (enum psi_flow_state s = PSI_FLOW_CLOSED; s < PSI_FLOW_ESTABLISHED; s++)
+		CU_ASSERT_PTR_NULL(get(100, s, 1));
+	CU_ASSERT_EQUAL(gone.why[PSI_FLOW_WHY_EVICTED], 0);
+	for (uint32_t n = 0; n < 8; n++)
+		CU_ASSERT(known(n));
+	psi_flow_touch(get(0, PSI_FLOW_ESTABLISHED, 1), 1);
+	CU_ASSERT_PTR_NOT_NULL(get(100, PSI_FLOW_ESTABLISHED, 2));
+	CU_ASSERT(known(0) && !known(1)); /* the one that was just active stays */
+	check();
+}
+
+/* Past its timeout even a handshake goes before anything else, and as silent, not as evicted. */
+static void
+test_eviction_past_timeout(void)
+{
+	fresh(8);
+	get(0, PSI_FLOW_HANDSHAKE, 0);
+	for (uint32_t n = 1; n < 8; n++)
+		get(n, PSI_FLOW_CLOSED, 10000);
+	CU_ASSERT_PTR_NOT_NULL(get(100, PSI_FLOW_HALF_OPEN, 10001));
+	CU_ASSERT(!known(0));
+	CU_ASSERT_EQUAL(gone.why[PSI_FLOW_WHY_IDLE], 1);
+	CU_ASSERT_EQUAL(gone.why[PSI_FLOW_WHY_EVICTED], 0);
+	CU_ASSERT_EQUAL(psi_stat_get(&stats, PSI_STAT_flow_evicted_handshake), 0);
+}
+
+static void
+test_timeouts(void)
+{
+	/* The last millisecond in which a flow of the state is alive; see config. */
+	static const uint32_t last[] = {0, 1000, 2000, 3000, 60000, 10000};
+
+	fresh(64);
+	for (enum psi_flow_state s = PSI_FLOW_CLOSED; s < PSI_FLOW_STATE_CNT; s++) {
+		get(s, s, 0);
+		CU_ASSERT_EQUAL(psi_flow_age_all(t, last[s]), 0);
+		CU_ASSERT(known(s));
+		CU_ASSERT_EQUAL(psi_flow_age_all(t, last[s] + 1), 1);
+		CU_ASSERT(!known(s));
+		CU_ASSERT_EQUAL(gone.state[s], 1);
+		fresh(64);
+	}
+	psi_flow_set_state(t, get(1, PSI_FLOW_ESTABLISHED, 0),
+		PSI_FLOW_CLOSED); /* a shorter time counts at once */
+	CU_ASSERT_EQUAL(psi_flow_age_all(t, 1001), 1);
+	psi_flow_set_state(t, get(1, PSI_FLOW_HALF_OPEN, 2000), PSI_FLOW_ESTABLISHED);
+	CU_ASSERT_EQUAL(psi_flow_age_all(t, 62000), 0);
+	psi_flow_touch(get(1, PSI_FLOW_ESTABLISHED, 62000), 62000);
+	CU_ASSERT_EQUAL(psi_flow_age_all(t, 122000), 0);
+	CU_ASSERT_EQUAL(psi_flow_age_all(t, 122001), 1);
+	CU_ASSERT_EQUAL(gone.why[PSI_FLOW_WHY_IDLE], 2);
+}
+
+/* A budget of buckets a call: all are reached in turn, none more than once a round. */
+static void
+test_age_by_budget(void)
+{
+	uint32_t given_up = 0, made = 0, in_last = 0;
+
+	fresh(800);
+	while (made < 100 || !in_last) {
+		struct psi_flow *f = get(made++, PSI_FLOW_HALF_OPEN, 0);
+
+		in_last += f >= &t->entries[(size_t)99 * WAYS];
+	}
+	CU_ASSERT_EQUAL(psi_flow_alive(t), made);
+	CU_ASSERT_EQUAL(psi_flow_age(t, 5000, 0), 0);
+	for (int i = 0; i < 33; i++) /* 99 of 100 buckets */
+		given_up += psi_flow_age(t, 5000, 3);
+	CU_ASSERT_EQUAL(given_up, made - in_last);
+	CU_ASSERT_EQUAL(psi_flow_alive(t), in_last);
+	CU_ASSERT_EQUAL(psi_flow_age(t, 5000, 3), in_last);
+	CU_ASSERT_EQUAL(gone.why[PSI_FLOW_WHY_IDLE], made);
+	get(1, PSI_FLOW_HALF_OPEN, 5000);
+	CU_ASSERT_EQUAL(psi_flow_age(t, 9000, UINT32_MAX), 1); /* no more than one round */
+	check();
+}
+
+/* 2^32 ms are 49.7 days. */
+static void
+test_time_wraps(void)
+{
+	static const uint64_t at[] = {0xfffff000u, 0x1fffffff0u, 0x7ffffffff000u, (1ull << 40) - 1};
+
+	for (unsigned int i = 0; i < PSI_COUNT(at); i++) {
+		fresh(64);
+		get(1, PSI_FLOW_ESTABLISHED, at[i]);
+		for (uint32_t ms = 0; ms <= 60000; ms += 1000)
+			CU_ASSERT_EQUAL(psi_flow_age_all(t, at[i] + ms), 0);
+		CU_ASSERT_EQUAL(psi_flow_age_all(t, at[i] + 60001), 1);
+		get(2, PSI_FLOW_HALF_OPEN, at[i] + 60001);
+		CU_ASSERT_EQUAL(psi_flow_age_all(t, at[i] + 60001 + 0x80000000u),
+			1); /* a jump of 25 days */
+		get(3, PSI_FLOW_HALF_OPEN, at[i] + (1ull << 34));
+		CU_ASSERT_EQUAL(psi_flow_age_all(t, at[i] + (1ull << 34) + (1ull << 38) + 9999),
+			1); /* of 9 years */
+		check();
+	}
+}
+
+/* A bucket that was looked at is left alone until something in it can have timed out, whatever happens meanwhile. The
+ * model is a list of deadlines. */
+static void
+test_age_model(void)
+{
+	enum { KEYS = 400, STEPS = 20000 };
+	static uint64_t last[KEYS];
+	static enum psi_flow_state state[KEYS];
+	uint64_t now = 1700000000000u;
+	struct psi_flow_config cfg = config(16 * KEYS);
+	uint32_t x = 7;
+
+	fresh_with(&cfg);
+	memset(state, 0, sizeof(state));
+	for (unsigned int i = 0; i < STEPS; i++) {
+		uint32_t n = (x = x * 1664525u + 1013904223u) >> 8, expired = 0;
+		enum psi_flow_state s = (enum psi_flow_state)(1 + n / KEYS % 5);
+		struct psi_flow *f = get(n % KEYS, s, now);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+		psi_flow_touch(f, now);
+		psi_flow_set_state(t, f, s);
+		last[n % KEYS] = now;
+		state[n % KEYS] = s;
+		now += n / KEYS % 301;
+		for (unsigned int k = 0; k < KEYS; k++)
+			if (state[k] != PSI_FLOW_FREE && now - last[k] > cfg.timeout_ms[state[k]]) {
+				state[k] = PSI_FLOW_FREE;
+				expired++;
+			}
+		CU_ASSERT_EQUAL(psi_flow_age_all(t, now), expired);
+	}
+	check();
+}
+
+static void
+test_stop(void)
+{
+	fresh(800);
+	for (uint32_t n = 0; n < 200; n++)
+		get(n, PSI_FLOW_ESTABLISHED, 0);
+	psi_flow_stop(t);
+	CU_ASSERT_EQUAL(gone.why[PSI_FLOW_WHY_STOP], 200);
+	CU_ASSERT_EQUAL(psi_flow_alive(t), 0);
+	check();
+}
+
+/* ---- attacks ---- */
+
+/* Live handshakes in a table half full, then floods of what an attacker can send without an answer. */
+static void
+test_syn_flood(void)
+{
+	enum { LIVE = 500 };
+	unsigned int lost = 0;
+
+	fresh(8000);
+	for (uint32_t n = 0; n < LIVE; n++)
+		CU_ASSERT_PTR_NOT_NULL(get(n, PSI_FLOW_HANDSHAKE, 0));
+	for (uint32_t n = 0; n < 100000; n++)
+		get(LIVE + n, PSI_FLOW_HALF_OPEN, 1 + n / 1000);
+	for (uint32_t n = 0; n < LIVE; n++)
+		lost += !known(n);
+	CU_ASSERT_EQUAL(lost, 0);
+	CU_ASSERT_EQUAL(gone.state[PSI_FLOW_HANDSHAKE], 0);
+	CU_ASSERT(gone.state[PSI_FLOW_HALF_OPEN] >
+		  90000);		    /* it was a flood: the table ran over many times */
+	for (uint32_t n = 0; n < LIVE; n++) /* and new handshakes find room in it */
+		CU_ASSERT_PTR_NOT_NULL(get(200000 + n, PSI_FLOW_HANDSHAKE, 200));
+	CU_ASSERT_EQUAL(gone.state[PSI_FLOW_HANDSHAKE], 0);
+	check();
+}
+
+static void
+test_full_table(void)
+{
+	enum { LIVE = 400 };
+
+	fresh(800);
+	for (uint32_t n = 0; psi_flow_alive(t) < 790; n++)
+		get(1000 + n, PSI_FLOW_ESTABLISHED, 0);
+	for (uint32_t n = 0; n < LIVE;
+		n++) { /* handshakes put established flows out, not each other */
+		struct psi_flow *f = get(n, PSI_FLOW_HANDSHAKE, 1);
+
+		CU_ASSERT_PTR_NOT_NULL(f);
+	}
+	for (uint32_t n = 0; n < 100000; n++) {
+		get(200000 + n, PSI_FLOW_HALF_OPEN, 2);
+		get(300000 + n, PSI_FLOW_OTHER, 2);
+	}
+	/* 400 in 100 buckets of 8: four on average, and a bucket that got nine gave up the oldest. */
+	for (uint32_t n = 0, lost = 0; n < LIVE; n++) {
+		lost += !known(n);
+		if (n == LIVE - 1)
+			CU_ASSERT_EQUAL(
+				lost, psi_stat_get(&stats, PSI_STAT_flow_evicted_handshake));
+	}
+	CU_ASSERT(psi_flow_alive(t) <= 800);
+	check();
+}
+
+/* Flows that all fall into one bucket of a table whose key is known, sent to one whose key is not. */
+static void
+test_collision_attack(void)
+{
+	enum { CROWD = 4000, BUCKETS = 1000 };
+	static uint32_t attack[CROWD];
+	static unsigned int load[BUCKETS];
+	struct psi_flow_config cfg = config(BUCKETS * WAYS);
+	uint32_t cnt = 0, target = 0;
+	unsigned int most = 0;
+
+	fresh_with(&cfg);
+	for (uint32_t n = 0; cnt < CROWD; n++) {
+		struct psi_tuple k = tuple(n);
+
+		if (bucket_of(t, psi_flow_hash(t, &k)) == target)
+			attack[cnt++] = n;
+	}
+	cfg.hash_key[1] ^= 1; /* one bit of the key */
+	fresh_with(&cfg);
+	memset(load, 0, sizeof(load));
+	for (uint32_t i = 0; i < CROWD; i++) {
+		struct psi_tuple k = tuple(attack[i]);
+		unsigned int n = ++load[bucket_of(t, psi_flow_hash(t, &k))];
+
+		most = PSI_MAX(most, n);
+	}
+	/* Thrown at random, 4,000 into 1,000: Poisson with mean 4, of which more than 17 has a chance below 1e-6. */
+	CU_ASSERT(most <= 17);
+	CU_ASSERT(most >= 8);
+}
+
+/* CRC32C bit by bit (RFC 3720 appendix B.4), to show that the attack below is one. */
+static uint32_t
+crc32c(const void *p, size_t len)
+{
+	uint32_t crc = UINT32_MAX;
+
+	for (size_t i = 0; i < len; i++) {
+		crc ^= ((const uint8_t *)p)[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+	}
+	return ~crc;
+}
+
+/* CRC32 is linear: tuples that differ by a multiple of its polynomial collide, whatever it starts with. */
+static void
+test_crc_collisions(void)
+{
+	/* The polynomial with its leading term, bits in the order in which the CRC reads them, in an IPv6 address. */
+	enum { N = 1 << 12 };
+	static uint32_t hashes[N];
+	struct psi_tuple k = tuple(1);
+	unsigned int equal = 0;
+	uint32_t crc = 0;
+
+	fresh(8000);
+	for (uint32_t n = 0; n < N; n++) {
+		for (unsigned int bit = 0; bit < 12; bit++) {
+			uint64_t poly = (0x82f63b78ull << 1 | 1) << bit, word;
+
+			memcpy(&word, &k.addr[0][0], 8);
+			if ((n ^ (n - 1)) >> bit & 1) {
+				word ^= poly;
+				memcpy(&k.addr[0][0], &word, 8);
+			}
+		}
+		hashes[n] = psi_flow_hash(t, &k);
+		if (!n)
+			crc = crc32c(&k, sizeof(k));
+		CU_ASSERT_EQUAL(crc32c(&k, sizeof(k)), crc);
+	}
+	for (uint32_t i = 0; i < N; i++)
+		for (uint32_t j = 0; j < i; j++)
+			equal += hashes[i] == hashes[j];
+	CU_ASSERT(equal <= 3); /* 2^23 pairs of 32 bits: 0.002 expected */
+}
+
+/* Buckets and tags fill evenly for tuples that differ in little: a scan of ports, a crowd behind one address. */
+static void
+test_hash_is_even(void)
+{
+	enum { N = 1 << 16, CELLS = 256 };
+	static unsigned int high[CELLS], low[CELLS];
+
+	for (unsigned int shape = 0; shape < 4; shape++) {
+		double chi_high = 0, chi_low = 0;
+
+		fresh(8000);
+		memset(high, 0, sizeof(high));
+		memset(low, 0, sizeof(low));
+		for (uint32_t n = 0; n < N; n++) {
+			struct psi_tuple k = tuple(0);
+			uint32_t h;
+
+			memcpy(shape == 0    ? (void *)&k.port[0]
+				: shape == 1 ? (void *)&k.addr[0][14]
+				: shape == 2 ? (void *)&k.addr[1][0]
+					     : (void *)&k.tunnel_id,
+				&n, 2);
+			h = psi_flow_hash(t, &k);
+			high[h >> 24]++;
+			low[h & 0xff]++;
+		}
+		for (unsigned int i = 0; i < CELLS; i++) {
+			double d = high[i] - (double)N / CELLS, e = low[i] - (double)N / CELLS;
+
+			chi_high += d * d / ((double)N / CELLS);
+			chi_low += e * e / ((double)N / CELLS);
+		}
+		/* Chi-squared, 255 degrees of freedom: above 350 has a chance below 1e-4. */
+		CU_ASSERT(chi_high < 350);
+		CU_ASSERT(chi_low < 350);
+	}
+}
+
+static void
+test_prefetch_is_harmless(void)
+{
+	fresh(8);
+	for (uint32_t n = 0; n < 8; n++)
+		get(n, PSI_FLOW_OTHER, 0);
+	for (uint32_t n = 0; n < 100; n++) {
+		psi_flow_prefetch(t, n * 0x01234567);
+		psi_flow_prefetch_entry(t, n * 0x01234567);
+	}
+	CU_ASSERT_EQUAL(bucket_of(t, UINT32_MAX), 0);
+	fresh(24);
+	CU_ASSERT_EQUAL(bucket_of(t, UINT32_MAX), 2);
+	CU_ASSERT_EQUAL(tag_of(0xffff0000), 1); /* never that of a free way */
+	CU_ASSERT_EQUAL(tag_of(0x0000ffff), 0xffff);
+}
+
+static CU_TestInfo table_tests[] = {
+	{"get, find, free", test_get_find_free},
+	{"sizes", test_config},
+	{"random steps against a model", test_model},
+	{"prefetch, and the edges of the hash", test_prefetch_is_harmless},
+	{"everything goes at the stop", test_stop},
+	CU_TEST_INFO_NULL,
+};
+
+static CU_TestInfo age_tests[] = {
+	{"a timeout for each state", test_timeouts},
+	{"a budget of buckets", test_age_by_budget},
+	{"time wraps", test_time_wraps},
+	{"random steps against a model", test_age_model},
+	CU_TEST_INFO_NULL,
+};
+
+static CU_TestInfo full_tests[] = {
+	{"order of eviction", test_eviction_order},
+	{"nothing is given up for less", test_eviction_refused},
+	{"past the timeout first", test_eviction_past_timeout},
+	{"SYN flood", test_syn_flood},
+	{"full table", test_full_table},
+	{"collisions under another key", test_collision_attack},
+	{"collisions of CRC32", test_crc_collisions},
+	{"evenness", test_hash_is_even},
+	CU_TEST_INFO_NULL,
+};
+
+CU_SuiteInfo psi_unit_suites[] = {
+	{.pName = "table", .pTests = table_tests},
+	{.pName = "ageing", .pTests = age_tests},
+	{.pName = "full", .pTests = full_tests},
+	CU_SUITE_INFO_NULL,
+};
