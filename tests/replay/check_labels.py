@@ -8,6 +8,7 @@ A label states how the connection was made; GOLDEN (tshark_flows.py) what the wi
 Every label must find its flow, every flow its label, and the flow must show the alert, the ending, the version and the
 data that the case stands for. Exit status 1 and a line for each that does not.
 """
+import collections
 import json
 import sys
 
@@ -72,50 +73,67 @@ class Shown:
         return "pattern_a_silent" if not self.c2s and not self.g["ccs"]["c2s"] or self.t13 and not self.c2s else None
 
 
-def faults(label, g):
+def wire_faults(label, g):
+    """What holds for every label, however the capture was spoilt."""
     s, want = Shown(g), label["shows"]
     if g["versions"]["selected_name"] not in (None, "TLS" + label["tls"]):
         yield "version %s" % g["versions"]["selected_name"]
-    if g["versions"]["selected_name"] is None and label["expected"] != "handshake_failure":
-        yield "no ServerHello"
     if g["sni"] != label["sni"]:
         yield "sni %s" % g["sni"]
-    if not g["complete"]:
-        yield "segments are missing"
-    if label["expected"] == "normal" and not (s.client_finished() and s.client_data() and s.server_data()):
-        yield "no data in both directions"
-    if label["expected"] == "normal" and s.clear:
-        yield "an alert %s" % s.clear
-    if label["expected"] in REFUSED and label["expected"] != "client_certificate" and s.client_data():
-        yield "the client sent data"
-    code = CERT_ALERT.get(label["expected"])
-    if code is not None and ("c2s", 2, code) not in s.clear:
-        yield "no alert %d of the client" % code
     if "alert" in want and tuple(want["alert"]) not in s.clear:
         yield "alerts %s" % s.clear
     if "evidence" in want and s.evidence() != want["evidence"]:
         yield "evidence %s" % s.evidence()
-    if "hrr" in want and g["hrr"] != want["hrr"]:
-        yield "hrr %s" % g["hrr"]
-    if "resumed" in want and g["resumed"] != want["resumed"]:
-        yield "resumed %s" % g["resumed"]
+    for key in ("hrr", "resumed"):
+        if key in want and g[key] != want[key]:
+            yield "%s %s" % (key, g[key])
+
+
+def class_faults(label, g):
+    """What the expected class needs."""
+    s, expected = Shown(g), label["expected"]
+    if expected == "incomplete":
+        if g["complete"] and label["status"] != "partial":
+            yield "nothing is missing"
+        return
+    if not g["complete"]:
+        yield "segments are missing"
+    if g["versions"]["selected_name"] is None and expected != "handshake_failure":
+        yield "no ServerHello"
+    if expected == "normal" and (s.clear or not (s.client_finished() and s.client_data() and s.server_data())):
+        yield "no data in both directions, or an alert %s" % s.clear
+    if expected in REFUSED and expected != "client_certificate" and s.client_data():
+        yield "the client sent data"
+    code = CERT_ALERT.get(expected)
+    if code is not None and ("c2s", 2, code) not in s.clear:
+        yield "no alert %d of the client" % code
+
+
+def flat(rows):
+    """A line of edge.labels.jsonl speaks of one file and the flows in it, one of demo.labels.jsonl of one flow."""
+    for r in rows:
+        for f in r.get("flows", [r]):
+            yield dict(f, name=r.get("file") or r["id"] + " " + r["case"], file=r.get("file"),
+                       status=r.get("status", "ok"))
 
 
 def main():
     if len(sys.argv) != 3:
         sys.exit(__doc__)
-    labels, golden = load(sys.argv[1]), load(sys.argv[2])
-    flows = {(g["client"], g["client_port"], g["server"], g["server_port"]): g for g in golden}
-    bad = 0
+    labels, golden = list(flat(load(sys.argv[1]))), load(sys.argv[2])
+    flows, bad = collections.defaultdict(list), 0
+    for g in golden:
+        flows[g.get("file"), g["client"], g["client_port"], g["server"], g["server_port"]].append(g)
     for l in labels:
-        g = flows.pop((l["src"], l["sport"], l["dst"], l["dport"]), None)
-        for f in ["not in the capture"] if g is None else faults(l, g):
-            print("%s %s (%s): %s; the label says %s, %s" % (
-                l["id"], l["case"], l["client"], f, l["expected"], json.dumps(l["shows"])))
+        mine = flows[l["file"], l["src"], l["sport"], l["dst"], l["dport"]]
+        g = mine.pop(0) if mine else None
+        for f in ["not in the capture"] if g is None else [*wire_faults(l, g), *class_faults(l, g)]:
+            print("%s: %s; the label says %s, %s" % (l["name"], f, l["expected"], json.dumps(l["shows"])))
             bad += 1
-    for k in flows:
-        print("%s:%d > %s:%d has no label" % k)
-        bad += 1
+    for k, rest in flows.items():
+        for _ in rest:
+            print("%s %s:%d > %s:%d has no label" % k)
+            bad += 1
     print("%d labels, %d faults" % (len(labels), bad))
     return 1 if bad or not labels else 0
 

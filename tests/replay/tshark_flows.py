@@ -2,21 +2,24 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """An independent reading of a capture: one JSON object per TCP flow that carries TLS, taken from tshark's dissection.
 
-    tests/replay/tshark_flows.py CAPTURE > GOLDEN.jsonl
+    tests/replay/tshark_flows.py CAPTURE... > GOLDEN.jsonl
 
 Nothing of Pinsight takes part. tshark (4.0) reassembles and dissects, the key hashes come from `openssl x509`; this script
 sorts what they say by flow. Keys and secrets are not used, so everything after ChangeCipherSpec counts as encrypted.
 
+file             the capture's name below tests/captures, given only when there are several
 client, server   the client is the sender of the ClientHello, else of the first SYN
 msgs             clear handshake messages in stream order; `encrypted` is a handshake record that cannot be read
 events           the same with ccs, alert, app_data in their places
 records          content type and length of each record, as on the wire, in stream order
+complete         every byte that was sent or acknowledged between the first packet and the last is in the capture
 alerts           level and code when in clear, both null when encrypted
 """
 import base64
 import collections
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -36,12 +39,17 @@ def pdml(capture):
         cmd += ["-o", o]
     p = subprocess.Popen(cmd, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     root = None
-    for event, el in ET.iterparse(p.stdout, ("start", "end")):
-        if root is None:
-            root = el
-        if event == "end" and el.tag == "packet":
-            yield el
-            root.clear()
+    try:
+        for event, el in ET.iterparse(p.stdout, ("start", "end")):
+            if root is None:
+                root = el
+            if event == "end" and el.tag == "packet":
+                yield el
+                root.clear()
+    except ET.ParseError:
+        # tshark prints nothing at all for a file that is no capture
+        if root is not None:
+            raise
     p.wait()
 
 
@@ -67,6 +75,35 @@ def spki_sha256(der):
     return base64.b64encode(hashlib.sha256(der).digest()).decode() if der else None
 
 
+class Bytes:
+    """Which sequence numbers of one direction are in the capture, and which ought to be."""
+
+    def __init__(self):
+        self.base, self.runs, self.top = None, [], 0
+
+    def _rel(self, seq):
+        if self.base is None:
+            self.base = seq
+        return (seq - self.base + 2**31) % 2**32 - 2**31
+
+    def seen(self, seq, held, size):
+        at = self._rel(seq)
+        if held:
+            self.runs.append((at, at + held))
+        self.top = max(self.top, at + size)
+
+    def acked(self, seq):
+        self.top = max(self.top, self._rel(seq))
+
+    def whole(self):
+        end = 0
+        for a, b in sorted(self.runs):
+            if a > end:
+                return False
+            end = max(end, b)
+        return end >= self.top
+
+
 class Flow:
     def __init__(self, number):
         self.number, self.ends = number, None
@@ -75,9 +112,10 @@ class Flow:
         self.certs = {"c2s": [], "s2c": []}
         self.alerts, self.rst, self.fin, self.hrr = [], None, None, False
         self.client, self.serv, self.tls = {}, {}, False
-        self.packets, self.lost = {"c2s": 0, "s2c": 0}, False
+        self.packets, self.bytes = {"c2s": 0, "s2c": 0}, {"c2s": Bytes(), "s2c": Bytes()}
 
-    def packet(self, frame, ip, tcp, tls_layers):
+    def packet(self, geninfo, ip, tcp, tls_layers):
+        frame = num(one(geninfo, "num"))
         src = (one(ip, "ip.src") or one(ip, "ipv6.src"), num(one(tcp, "tcp.srcport")))
         dst = (one(ip, "ip.dst") or one(ip, "ipv6.dst"), num(one(tcp, "tcp.dstport")))
         if self.ends is None:
@@ -95,16 +133,26 @@ class Flow:
             self.rst = {"dir": d, "frame": frame}
         if one(tcp, "tcp.flags.fin") == "1" and self.fin is None:
             self.fin = {"dir": d, "frame": frame}
-        if shows(tcp, "tcp.analysis.lost_segment") or shows(tcp, "tcp.analysis.ack_lost_segment"):
-            self.lost = True
+        self.sequence(d, geninfo, tcp)
         for layer in tls_layers:
             for rec in layer.iter("field"):
                 if rec.get("name") == "tls.record":
                     self.record(d, rec)
 
+    def sequence(self, d, geninfo, tcp):
+        cut = num(one(geninfo, "caplen")) < num(one(geninfo, "len"))
+        seq, size = num(one(tcp, "tcp.seq_raw")), num(one(tcp, "tcp.len"))
+        syn, fin, reset, ack = (one(tcp, "tcp.flags." + f) == "1" for f in ("syn", "fin", "reset", "ack"))
+        if reset:
+            return
+        # a FIN takes a number like a byte
+        self.bytes[d].seen(seq + syn, 0 if cut else size + fin, size + fin)
+        if ack:
+            self.bytes["s2c" if d == "c2s" else "c2s"].acked(num(one(tcp, "tcp.ack_raw")))
+
     def swap(self, src, dst):
         self.ends = (src, dst)
-        for m in (self.msgs, self.events, self.records, self.certs, self.packets):
+        for m in (self.msgs, self.events, self.records, self.certs, self.packets, self.bytes):
             m["c2s"], m["s2c"] = m["s2c"], m["c2s"]
         for x in self.alerts + [e for e in (self.rst, self.fin) if e]:
             x["dir"] = "s2c" if x["dir"] == "c2s" else "c2s"
@@ -181,7 +229,8 @@ class Flow:
         data = {d: [n for t, n in self.records[d] if t == 23] for d in ("c2s", "s2c")}
         return collections.OrderedDict(
             proto="tls", client=self.ends[0][0], client_port=self.ends[0][1], server=self.ends[1][0],
-            server_port=self.ends[1][1], tcp_stream=self.number, packets=self.packets, complete=not self.lost,
+            server_port=self.ends[1][1], tcp_stream=self.number, packets=self.packets, 
+            complete=all(b.whole() for b in self.bytes.values()),
             sni=self.client.get("sni"), alpn_offered=self.client.get("alpn", []), alpn_selected=self.serv.get("alpn"),
             versions={"selected": v and "0x%04x" % v, "selected_name": VERSIONS.get(v)},
             flags=["tls13"] if v == 0x0304 else [],
@@ -205,15 +254,19 @@ def flows(capture):
         tcp, ip = protos["tcp"][-1], (protos["ip"] + protos["ipv6"])[-1]
         stream = num(one(tcp, "tcp.stream"))
         flow = table.setdefault(stream, Flow(stream))
-        flow.packet(num(one(protos["geninfo"][0], "num")), ip, tcp, protos["tls"])
+        flow.packet(protos["geninfo"][0], ip, tcp, protos["tls"])
     return [f.row() for f in table.values() if f.tls]
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    for row in flows(sys.argv[1]):
-        print(json.dumps(row))
+    for path in sys.argv[1:]:
+        for row in flows(path):
+            if len(sys.argv) > 2:
+                row["file"] = os.path.join(os.path.basename(os.path.dirname(path)), os.path.basename(path))
+                row.move_to_end("file", last=False)
+            print(json.dumps(row))
 
 
 if __name__ == "__main__":
