@@ -13,19 +13,19 @@
 #include "psi_base.h"
 #include "psi_vocab.h"
 
-#define PSI_TLS_SNI_MAX	    255 /* bytes kept of host_name (RFC 1035: a name has at most 255) */
-#define PSI_TLS_ALPN_MAX    128 /* bytes kept of the ALPN list, each name behind its length byte */
-#define PSI_TLS_ALERT_MAX   8	/* alerts kept; all are counted */
-#define PSI_TLS_RECORD_MAX  8	/* lengths of encrypted records kept per direction */
-#define PSI_TLS_SEQ_MAX	    48	/* letters of the message sequence kept */
-#define PSI_TLS_LIST_MAX    512 /* values kept of all lists of the ClientHello together */
+#define PSI_TLS_SNI_MAX	   255 /* bytes kept of host_name (RFC 1035: a name has at most 255) */
+#define PSI_TLS_ALPN_MAX   128 /* bytes kept of the ALPN list, each name behind its length byte */
+#define PSI_TLS_ALERT_MAX  8   /* alerts kept; all are counted */
+#define PSI_TLS_RECORD_MAX 8   /* lengths of encrypted records kept per direction */
+#define PSI_TLS_SEQ_MAX	   48  /* letters of the message sequence kept */
+#define PSI_TLS_LIST_MAX   512 /* values kept of all lists of the ClientHello together */
 
 struct psi_tls_alert {
-	uint16_t len;	 /* of the record: 2 is clear */
-	uint8_t dir;	 /* enum psi_dir */
-	uint8_t level;	 /* 1 warning, 2 fatal; 0 when encrypted */
-	uint8_t code;	 /* 0 when encrypted: see flags */
-	uint8_t flags;	 /* enum psi_tls_alert_flag */
+	uint16_t len;  /* of the record: 2 is clear */
+	uint8_t dir;   /* enum psi_dir */
+	uint8_t level; /* 1 warning, 2 fatal; 0 when encrypted */
+	uint8_t code;  /* 0 when encrypted: see flags */
+	uint8_t flags; /* enum psi_tls_alert_flag */
 };
 
 enum psi_tls_alert_flag {
@@ -33,7 +33,8 @@ enum psi_tls_alert_flag {
 	PSI_TLS_ALERT_INFERRED = 2,   /* not a record of type 21: concluded from length and place */
 	PSI_TLS_ALERT_AFTER_DATA = 4, /* its sender or the peer had sent application data before */
 	PSI_TLS_ALERT_AFTER_FINISHED = 8, /* both Finished were seen or inferred before */
-	PSI_TLS_ALERT_CLOSING = 16,   /* read as a close_notify exchange: not an error (vocabulary rules b, c, d) */
+	PSI_TLS_ALERT_CLOSING =
+		16, /* read as a close_notify exchange: not an error (vocabulary rules b, c, d) */
 };
 
 /* The lists of the ClientHello, one behind the other in hello.v, in the order and with the values sent, GREASE included. */
@@ -43,71 +44,111 @@ enum psi_tls_list {
 	PSI_TLS_L_GROUPS,
 	PSI_TLS_L_POINT_FORMATS,
 	PSI_TLS_L_SIGALGS,
-	PSI_TLS_L_VERSIONS, /* supported_versions */
+	PSI_TLS_L_VERSIONS,   /* supported_versions */
 	PSI_TLS_L_KEY_SHARES, /* groups of the key_share entries */
 	PSI_TLS_LIST_CNT
 };
 
 struct psi_tls_hello {
-	uint16_t version;    /* legacy_version */
-	uint16_t v_cnt;	     /* elements of v in use */
+	uint16_t version; /* legacy_version */
+	uint16_t v_cnt;	  /* elements of v in use */
 	struct {
 		uint16_t at, cnt; /* v[at .. at+cnt) */
 	} list[PSI_TLS_LIST_CNT];
 	uint16_t v[PSI_TLS_LIST_MAX];
+	uint16_t ext_cnt;    /* the parser's: extension types not yet in their place */
+	uint8_t lists_begun; /* the parser's: a bit per list */
+	uint8_t begun;	     /* a ClientHello was read, or part of one */
 };
 
-/* State of one side's parser: see tls_pvt.h for the meaning of the fields. */
+/* One side. The caller may read the fields with a comment; the others are the parser's own (tls_pvt.h). */
 struct psi_tls_side {
-	uint8_t state;	       /* record layer: enum in tls_states.def */
-	uint8_t msg_state;     /* within a handshake message */
+	uint8_t state;
+	uint8_t step;
+	uint8_t depth;
 	uint8_t rec_type;
-	uint8_t hdr_have;      /* bytes staged in hdr */
+	uint8_t hdr_have;
 	uint8_t msg_hdr_have;
+	uint8_t fix_have;
 	uint8_t msg_type;
-	uint8_t ccs;	       /* ChangeCipherSpec sent: what follows is encrypted (<= 1.2) */
-	uint8_t small_have;
+	uint8_t ccs; /* ChangeCipherSpec sent: under TLS <= 1.2 what follows is encrypted */
+	uint8_t fin; /* Finished sent: <= 1.2 the first type-22 record after ccs; 1.3 the first record of its length */
+	uint8_t bits;
+	uint8_t list;
+	uint8_t ret[5];
 	uint8_t hdr[8];
 	uint8_t msg_hdr[4];
-	uint8_t small[48];     /* a fixed part of a message that straddles two spans */
-	uint16_t rec_version;
+	uint8_t fix[48];
+	uint32_t end[5];
+	uint16_t
+		rec_version; /* of the last record header; 0 before one was seen, 0x0002 for SSLv2 */
 	uint16_t rec_len;
-	uint32_t rec_left;     /* bytes of the current record still to come */
-	uint32_t msg_left;     /* bytes of the current message still to come */
-	uint32_t field_left;   /* of the current field, list or extension */
-	uint32_t ext_left;
-	uint32_t list_left;
-	uint16_t ext_type;
-	uint16_t enc_cnt;      /* encrypted records seen */
-	uint16_t enc_len[PSI_TLS_RECORD_MAX];
+	uint32_t rec_left;
+	uint32_t msg_left;
+	uint32_t msg_len;
+	uint32_t resync_left;
+	uint16_t span_off;
+	uint16_t enc_cnt; /* encrypted records seen, ChangeCipherSpec not counted */
+	uint16_t enc_len
+		[PSI_TLS_RECORD_MAX]; /* lengths of the first of them, as in the record header */
+	uint16_t enc_peer
+		[PSI_TLS_RECORD_MAX]; /* encrypted records that the peer had sent when this one came */
 	uint8_t enc_type[PSI_TLS_RECORD_MAX];
-	int16_t err;	       /* sticky */
-	uint64_t app_bytes;    /* payload of application-data records after the handshake */
+	uint16_t enc_max; /* longest of all of them */
+	uint16_t
+		enc_at_sh; /* enc_cnt when the ServerHello was whole: these are early data (client), or noise */
+	int16_t err;	    /* sticky */
+	uint64_t enc_bytes; /* sum of the lengths of all of them */
+	uint64_t
+		app_bytes; /* <= 1.2: payload of application-data records; 1.3: stays 0, see enc_* */
 };
 
-/* One connection. Zero-filled by psi_tls_init. The caller may read every field above `side`. */
+/* encrypted_client_hello of the outer ClientHello (RFC 9849 section 5). What is in it looks the same for a real one and
+ * for GREASE; only a server that answers it in a HelloRetryRequest gives it away (PSI_TLS_ECH_HRR). */
+struct psi_tls_ech {
+	uint16_t kdf, aead;   /* HPKE identifiers */
+	uint16_t enc_len;     /* bytes of the encapsulated key */
+	uint16_t payload_len; /* bytes of the encrypted inner hello */
+	uint8_t config_id;
+	uint8_t type; /* 1 + ECHClientHelloType: 1 outer, 2 inner; 0 absent or not readable */
+};
+
+/* One connection. Zero-filled by psi_tls_init. The caller may read every field above `side`. While `client` is -1 the
+ * directions in messages, alert, alert_total and seq are those of "side 0 is the client"; they are turned round when
+ * it becomes known that side 1 is. */
 struct psi_tls {
-	int8_t client;	       /* which side is the client: 0, 1, or -1 while not known */
+	int8_t client; /* which side is the client: 0, 1, or -1 while not known */
 	uint8_t sni_len;
-	uint8_t alpn_len;      /* bytes of client_alpns */
+	uint8_t alpn_len; /* bytes of client_alpns */
 	uint8_t alpn_sel_len;
-	uint8_t alert_cnt;     /* kept in alert[] */
+	uint8_t alert_cnt; /* kept in alert[] */
 	uint8_t seq_len;
 	uint8_t session_id_len[PSI_DIR_CNT];
-	uint16_t version;      /* negotiated; 0 while unknown. Drafts of 1.3 are kept as sent in version_raw */
+	uint16_t
+		version; /* negotiated; 0 while unknown. Drafts of 1.3 are kept as sent in version_raw */
 	uint16_t version_raw;
-	uint16_t cipher;       /* of the ServerHello; valid when messages has SERVER_HELLO */
-	uint16_t group;	       /* key_share of the ServerHello, named curve of the ServerKeyExchange; 0 unknown */
-	uint16_t sigscheme;    /* of the ServerKeyExchange (TLS 1.2); 0 unknown */
-	uint16_t ticket_len;   /* of the ClientHello's session_ticket */
+	uint16_t
+		cipher; /* of the ServerHello; valid when messages has SERVER_HELLO and version is not SSLv2 */
+	uint16_t
+		group; /* key_share of the ServerHello, named curve of the ServerKeyExchange; 0 unknown */
+	uint16_t sigscheme;  /* of the ServerKeyExchange (TLS 1.2); 0 unknown */
+	uint16_t ticket_len; /* of the ClientHello's session_ticket */
 	uint16_t alert_total[PSI_DIR_CNT];
-	uint32_t messages;     /* enum psi_msg bits that were seen */
-	uint32_t note;	       /* enum psi_tls_note (psi_vocab.h) */
-	uint64_t first_ns;     /* first TLS byte */
-	uint64_t last_hs_ns;   /* last handshake or ChangeCipherSpec record */
+	uint32_t messages;	  /* enum psi_msg bits that were seen */
+	uint32_t note;		  /* enum psi_tls_note (psi_vocab.h) */
+	uint64_t first_ns;	  /* first TLS byte */
+	uint64_t last_hs_ns;	  /* last handshake or ChangeCipherSpec record */
+	uint32_t ticket_lifetime; /* seconds, of the clear NewSessionTicket */
+	uint16_t ticket_new_len;  /* of its ticket */
+	uint16_t psk_len;	  /* of the first identity of the ClientHello's pre_shared_key */
+	uint16_t record_limit[PSI_DIR_CNT]; /* record_size_limit extension; 0 absent */
+	uint8_t session_id[32];		    /* of the ClientHello */
+	struct psi_tls_ech ech;
 	struct psi_tls_alert alert[PSI_TLS_ALERT_MAX];
-	char seq[PSI_TLS_SEQ_MAX]; /* one letter a message in the order seen, upper case client; not terminated */
-	uint8_t sni[PSI_TLS_SNI_MAX];	/* raw bytes from the wire: hostile */
+	/* Letters in the order seen, upper case client, not terminated: one a clear message (psi_hs_letter), i
+	 * ChangeCipherSpec, l alert, b heartbeat, d the first application-data record of a side. */
+	char seq[PSI_TLS_SEQ_MAX];
+	uint8_t sni[PSI_TLS_SNI_MAX];		/* raw bytes from the wire: hostile */
 	uint8_t client_alpns[PSI_TLS_ALPN_MAX]; /* length-prefixed, as sent */
 	uint8_t alpn_sel[PSI_TLS_ALPN_MAX];
 	struct psi_tls_hello hello;
@@ -117,11 +158,13 @@ struct psi_tls {
 };
 
 /* Where certificate bytes go. dir: whose certificate. The bytes are the body of the Certificate message (TLS <= 1.2:
- * certificate_list with its 3-byte length in front), in order, in any split. */
+ * certificate_list with its 3-byte length in front), in order, in any split. The certificate of an SSLv2 SERVER-HELLO
+ * comes in the same form, its two lengths made up. */
 struct psi_tls_ops {
 	void (*cert_begin)(void *ctx, enum psi_dir dir, uint32_t len);
 	void (*cert_data)(void *ctx, enum psi_dir dir, const uint8_t *p, uint32_t len);
-	void (*cert_end)(void *ctx, enum psi_dir dir, bool whole); /* whole: false when cut by a gap or the end */
+	void (*cert_end)(void *ctx, enum psi_dir dir,
+		bool whole); /* whole: false when cut by a gap or the end */
 };
 
 /* psi_tls_init: a fresh connection. */
@@ -131,24 +174,29 @@ void psi_tls_init(struct psi_tls *t);
  * Returns PSI_OK: TLS or SSLv2 begins here; PSI_E_AGAIN: too few bytes to tell; PSI_E_NOT_TLS. */
 int psi_tls_probe(const uint8_t *p, uint32_t len);
 
+/* psi_tls_client: the caller's word on which side is the client, from the SYN say. Call it when no hello told
+ * (t->client is -1): it turns the directions round where needed. Ignored once the client is known. */
+void psi_tls_client(struct psi_tls *t, unsigned int side);
+
 /* psi_tls_push: the next bytes of a side. Hot. ops may be NULL (certificates are then passed over).
  * skip: set to the number of bytes behind these that the parser does not need to see; it takes them as consumed.
  * Returns PSI_OK, or the sticky error of that side: LOST_SYNC, NOT_TLS. Message-level errors are not returned: they
  * set PSI_TLS_MALFORMED and reading goes on with the next message or record. */
-int psi_tls_push(struct psi_tls *t, unsigned int side, const uint8_t *p, uint32_t len, uint64_t ts_ns,
-	const struct psi_tls_ops *ops, void *ctx, uint32_t *skip);
+int psi_tls_push(struct psi_tls *t, unsigned int side, const uint8_t *p, uint32_t len,
+	uint64_t ts_ns, const struct psi_tls_ops *ops, void *ctx, uint32_t *skip);
 
-/* psi_tls_gap: len bytes of a side are missing. Within a record whose end is known reading goes on behind it (what
+/* psi_tls_gap: len bytes of a side are missing; len 0 says that an unknown number is, as at the start of a flow that
+ * was already under way: that side then begins by looking for a record header. Within a record whose end is known reading goes on behind it (what
  * the hole covers of a message is given up); else that side resynchronises at the next plausible record header.
  * Returns and skip: as psi_tls_push. */
-int psi_tls_gap(struct psi_tls *t, unsigned int side, uint32_t len, uint64_t ts_ns, const struct psi_tls_ops *ops,
-	void *ctx, uint32_t *skip);
+int psi_tls_gap(struct psi_tls *t, unsigned int side, uint32_t len, uint64_t ts_ns,
+	const struct psi_tls_ops *ops, void *ctx, uint32_t *skip);
 
 /* psi_tls_phase: how far the handshake has come. */
 enum psi_tls_phase {
 	PSI_TLS_PHASE_UNKNOWN,	 /* not told yet whether this is TLS */
 	PSI_TLS_PHASE_HANDSHAKE, /* in it */
-	PSI_TLS_PHASE_DECIDED,	 /* application data seen in both directions and the lengths that inference needs are
+	PSI_TLS_PHASE_DECIDED, /* application data seen in both directions and the lengths that inference needs are
 				  * there, or nothing more can be learned: the state may be given up */
 };
 enum psi_tls_phase psi_tls_phase(const struct psi_tls *t);
@@ -163,15 +211,16 @@ struct psi_tls_end {
 /* What can be concluded at the end, or when the handshake is decided, from type, order and length of records.
  * Rules and their sources: tls_infer.c. */
 struct psi_tls_facts {
-	uint64_t flags;	       /* SSL flow flags, PSI_FLAG_* */
-	uint64_t evidence;     /* PSI_EVID_* bits: what was sent and how it ended; no patterns */
-	uint32_t messages;     /* seen and inferred */
-	uint32_t inferred;     /* those of them that are inferred */
+	uint64_t flags;	   /* SSL flow flags, PSI_FLAG_* */
+	uint64_t evidence; /* PSI_EVID_* bits: what was sent and how it ended; no patterns */
+	uint32_t messages; /* seen and inferred */
+	uint32_t inferred; /* those of them that are inferred */
 	uint8_t alert_cnt;
 	struct psi_tls_alert alert[PSI_TLS_ALERT_MAX]; /* seen and inferred, in order */
 };
 
 /* psi_tls_conclude applies the rules. end may be NULL: the connection goes on. Pure. */
-void psi_tls_conclude(const struct psi_tls *t, const struct psi_tls_end *end, struct psi_tls_facts *out);
+void
+psi_tls_conclude(const struct psi_tls *t, const struct psi_tls_end *end, struct psi_tls_facts *out);
 
 #endif
