@@ -9,6 +9,7 @@
 
 #include "psi_base.h"
 #include "psi_event.h"
+#include "psi_stats.h"
 
 #include <stdio.h>
 
@@ -24,8 +25,9 @@ int psi_json_event(const struct psi_event *e, char *buf, size_t cap);
  * what is not an event. */
 bool psi_json_str(char *buf, size_t cap, size_t *at, const void *p, size_t len);
 
-/* psi_text_clean copies hostile bytes as printable UTF-8: control characters and invalid sequences become \xHH.
- * Returns the display columns written, at most cols; a longer text ends in "…". out has room for 4*cols+4 bytes. */
+/* psi_text_clean copies hostile bytes as printable UTF-8, NUL-terminated: control characters, invisible ones, those
+ * that turn the direction of writing, invalid sequences and the backslash become \xHH, byte by byte.
+ * Returns the display columns written, at most cols; a longer text ends in "…". cap: bytes of out, 4*cols+4 suffice. */
 unsigned int psi_text_clean(char *out, size_t cap, unsigned int cols, const void *p, size_t len);
 
 /* ---- table ---- */
@@ -40,11 +42,29 @@ struct psi_table_config {
 
 /* psi_table_open, _close: NULL without memory. psi_table_event: a tls_flow event becomes a row, others are passed
  * over. Rows are printed by _finish, once every column's width is known, behind a heading. Bounded: beyond
- * PSI_TABLE_ROWS_MAX rows they are printed at once with the widths known until then. */
+ * PSI_TABLE_ROWS_MAX rows they are printed at once with the widths known until then.
+ * Where the width does not suffice, time and the client's port are left out, long hosts and addresses are cut in the
+ * middle, then messages, alert and at last the version leave the row. Messages, alert and reason of a flow that did not
+ * go through then stand on a line of their own below it. */
 #define PSI_TABLE_ROWS_MAX 4096
 struct psi_table *psi_table_open(const struct psi_table_config *cfg);
 void psi_table_event(struct psi_table *t, const struct psi_event *e);
 void psi_table_finish(struct psi_table *t);
 void psi_table_close(struct psi_table *t);
+
+/* ---- closing summary ---- */
+
+struct psi_ledger {
+	const uint64_t *sum; /* PSI_STAT_CNT values: psi_stats_sum over every block */
+	uint64_t flows_alive;
+	const uint64_t *
+		classes; /* flows of each verdict class, PSI_CLASS_CNT values; NULL: that part is left out */
+	bool colour;
+	bool verbose; /* rows that are zero, too */
+};
+
+/* psi_ledger_print: verdicts, then where every packet, flow and record went, and whether that accounts for all of
+ * them. Returns true when every equation balances. */
+bool psi_ledger_print(FILE *out, const struct psi_ledger *l);
 
 #endif
