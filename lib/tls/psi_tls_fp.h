@@ -12,11 +12,13 @@
 #define PSI_JA4_MAX	40   /* JA4 is 36 characters */
 
 /* psi_tls_ja3 / _ja3s: the string (NUL-terminated) and its MD5 in hex (32 characters and NUL).
- * Return PSI_OK, or PSI_E_LIMIT when the hello was cut (PSI_TLS_HELLO_CUT): then there is no fingerprint. */
+ * Return PSI_OK, or why there is no fingerprint: PSI_E_LIMIT when the hello was cut (PSI_TLS_HELLO_CUT),
+ * PSI_E_UNSUPPORTED when there was no hello, when it came in SSLv2 format, or when libcrypto has no such digest. */
 int psi_tls_ja3(const struct psi_tls *t, char str[PSI_JA3_STR_MAX], char md5[33]);
 int psi_tls_ja3s(const struct psi_tls *t, char str[PSI_JA3_STR_MAX], char md5[33]);
 
-/* psi_tls_ja4: "t13d1516h2_8daaf6152771_02713d6af862", NUL-terminated. Returns as psi_tls_ja3. */
+/* psi_tls_ja4: "t13d1516h2_8daaf6152771_02713d6af862", NUL-terminated. Returns as psi_tls_ja3.
+ * SNI counts as present when the extension is there, whatever it says. */
 int psi_tls_ja4(const struct psi_tls *t, char out[PSI_JA4_MAX]);
 
 /* psi_tls_is_grease: RFC 8701 section 2. */
