@@ -97,7 +97,9 @@ struct psi_tls_side {
 	uint16_t enc_max; /* longest of all of them */
 	uint16_t
 		enc_at_sh; /* enc_cnt when the ServerHello was whole: these are early data (client), or noise */
+	uint16_t last_enc_len, last_enc_peer; /* of the last, which the lists may not hold */
 	int16_t err;	    /* sticky */
+	uint64_t last_ns;   /* when the last record of any type began */
 	uint64_t enc_bytes; /* sum of the lengths of all of them */
 	uint64_t
 		app_bytes; /* <= 1.2: payload of application-data records; 1.3: stays 0, see enc_* */

@@ -128,6 +128,8 @@ add_encrypted(struct tls_in *x)
 	}
 	if (s->enc_cnt < UINT16_MAX)
 		s->enc_cnt++;
+	s->last_enc_len = s->rec_len;
+	s->last_enc_peer = x->t->side[!x->side].enc_cnt;
 	s->enc_bytes += s->rec_len;
 	s->enc_max = PSI_MAX(s->enc_max, s->rec_len);
 }
@@ -257,6 +259,7 @@ open_record(struct tls_in *x)
 	s->rec_version = psi_be16(s->hdr + 1);
 	s->rec_len = psi_be16(s->hdr + 3);
 	s->rec_left = s->rec_len;
+	s->last_ns = x->now_ns;
 	if (s->rec_type < PSI_CT_CHANGE_CIPHER_SPEC || s->rec_type > PSI_CT_HEARTBEAT ||
 		s->hdr[1] != 3 || s->rec_len > TLS_REC_LEN_MAX)
 		return fail(x, PSI_E_LOST_SYNC);
