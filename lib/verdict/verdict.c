@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "psi_verdict.h"
+
+#define TLS13 0x0304
+#define LATE_MIN_NS \
+	100000000u /* an end later than this, and than LATE_FACTOR handshakes, is no refusal */
+#define LATE_FACTOR 10
+
+#define CONDITION(sym, bit, text) static const uint64_t COND_##sym = bit;
+#include "conditions.def"
+#undef CONDITION
+
+#define EVIDENCE(sym, bit, text) \
+	_Static_assert((bit) < 0x0001000000000000, "conditions.def begins above evidence.def");
+#include "evidence.def"
+#undef EVIDENCE
+
+/* BY_CODE stands in patterns.def where a class stands. */
+#define PSI_CLASS_BY_CODE PSI_CLASS_CNT
+
+struct outcome {
+	uint64_t pattern;
+	enum psi_class class;
+	float confidence;
+	const char *reason;
+};
+
+/* ---- what a record says ---- */
+
+static bool
+says(const struct psi_rec *r, uint32_t messages)
+{
+	return (r->messages & messages) == messages;
+}
+
+static uint64_t
+when(bool condition, uint64_t bit)
+{
+	return condition ? bit : 0;
+}
+
+/* certificate_alert: the client's first clear alert that speaks of the certificate; NULL when there is none. */
+static const struct psi_rec_alert *
+certificate_alert(const struct psi_rec *r)
+{
+	for (uint8_t i = 0; i < r->alert_cnt; i++) {
+		const struct psi_rec_alert *a = &r->alert[i];
+
+		if (a->dir == PSI_C2S && !a->encrypted &&
+			psi_alert_class(a->code) != PSI_CLASS_NONE)
+			return a;
+	}
+	return NULL;
+}
+
+/* deciding_alert: the alert that a reason names: of the client if it sent an error, else of the server. */
+static const struct psi_rec_alert *
+deciding_alert(const struct psi_rec *r)
+{
+	const struct psi_rec_alert *a = certificate_alert(r);
+	enum psi_dir dir = r->evidence & PSI_EVID_client_alert ? PSI_C2S : PSI_S2C;
+
+	for (uint8_t i = 0; !a && i < r->alert_cnt; i++)
+		if (r->alert[i].dir == dir && !r->alert[i].closing)
+			a = &r->alert[i];
+	return a;
+}
+
+static bool
+has_hole(const struct psi_rec *r)
+{
+	return r->evidence & (PSI_EVID_gap | PSI_EVID_one_sided) || r->err != PSI_OK ||
+	       r->note & PSI_TLS_LOST_SYNC || !says(r, PSI_MSG_CLIENT_HELLO) || r->tcp.gaps ||
+	       r->tcp.acked_hole || !r->pkts[PSI_C2S] || !r->pkts[PSI_S2C];
+}
+
+/* was_full: the messages of pattern B that only a full handshake of TLS 1.2 or before has. */
+static bool
+was_full(const struct psi_rec *r)
+{
+	return r->version == TLS13 ||
+	       says(r, PSI_MSG_CLIENT_KEY_EXCHANGE | PSI_MSG_CLIENT_CHANGE_CIPHER_SPEC |
+			       PSI_MSG_SERVER_CHANGE_CIPHER_SPEC | PSI_MSG_SERVER_HELLO_DONE);
+}
+
+static uint64_t
+conditions(const struct psi_rec *r)
+{
+	const uint64_t e = r->evidence, both = PSI_EVID_client_data | PSI_EVID_server_data;
+	const uint64_t done = PSI_EVID_client_finished | PSI_EVID_server_finished;
+	bool cert = e & (PSI_EVID_cert_sent | PSI_EVID_cert_inferred) && !(e & PSI_EVID_resumed);
+	uint64_t c = 0;
+
+	c |= when(cert, COND_cert);
+	c |= when(cert && (r->version == TLS13 || says(r, PSI_MSG_SERVER_HELLO_DONE)), COND_flight);
+	c |= when((e & done) == done, COND_done);
+	c |= when((e & done) == done && was_full(r), COND_full);
+	c |= when(e & both, COND_data);
+	c |= when((e & both) == both, COND_used);
+	c |= when(has_hole(r), COND_hole);
+	c |= when(r->tcp.first_rst || r->tcp.first_fin, COND_end);
+	c |= when(e & (PSI_EVID_client_rst | PSI_EVID_client_fin), COND_client_end | COND_end);
+	c |= when(certificate_alert(r), COND_cert_code);
+	c |= when(r->messages & (PSI_MSG_CLIENT_KEY_EXCHANGE | PSI_MSG_CLIENT_CERTIFICATE |
+					PSI_MSG_CLIENT_FINISHED),
+		COND_answered);
+	c |= when(!(r->flags & PSI_FLAG_VALID), COND_no_tls);
+	c |= when(r->note & PSI_TLS_PEER_NOT_TLS, COND_peer_not_tls);
+	return c;
+}
+
+static uint64_t
+first_end(const struct psi_rec *r)
+{
+	uint64_t rst = r->tcp.rst_ns, fin = r->tcp.fin_ns;
+
+	return !rst || (fin && fin < rst) ? fin : rst;
+}
+
+/* ended_late: long after the handshake, by the handshake's own measure. */
+static bool
+ended_late(const struct psi_rec *r)
+{
+	uint64_t end = first_end(r), took, bound;
+
+	if (!end || !r->tcp.hs_ns || end < r->tcp.hs_ns || r->tcp.hs_ns < r->start_ns)
+		return false;
+	took = r->tcp.hs_ns - r->start_ns;
+	bound = PSI_MAX(took * LATE_FACTOR, (uint64_t)LATE_MIN_NS);
+	return end - r->tcp.hs_ns > bound;
+}
+
+/* weights: what is known beside the handshake itself. */
+static uint64_t
+weights(const struct psi_rec *r, uint32_t cert_status)
+{
+	return when(cert_status & PSI_CERT_EXPIRED, PSI_EVID_cert_expired) |
+	       when(cert_status & PSI_CERT_NOT_VALID_YET, PSI_EVID_cert_not_valid_yet) |
+	       when(cert_status & PSI_CERT_SELF_SIGNED, PSI_EVID_cert_self_signed) |
+	       when(cert_status & PSI_CERT_INVALID_SIGNATURE, PSI_EVID_cert_bad_signature) |
+	       when(ended_late(r), PSI_EVID_late_end);
+}
+
+/* ---- the rules ---- */
+
+static struct outcome
+judge(uint64_t s)
+{
+#define E(sym) PSI_EVID_##sym
+#define C(sym) COND_##sym
+#define RULE(sym, need, without, pattern, class, confidence, reason) \
+	if ((s & (need)) == (need) && !(s & (without)))              \
+		return (struct outcome){pattern, PSI_CLASS_##class, confidence, reason};
+#include "patterns.def"
+#undef RULE
+#undef C
+#undef E
+}
+
+/* A refusal whose cause is hidden, of a certificate that is itself at fault: the client is right, and the fault is
+ * the better guess. The first row that fits stands. */
+static void
+blame_certificate(struct outcome *o, uint32_t cert_status, const char **because)
+{
+	static const struct {
+		uint32_t status;
+		enum psi_class class;
+		const char *text;
+	} fault[] = {
+		{PSI_CERT_REVOKED, PSI_CLASS_CERTIFICATE_REVOKED, " The certificate is revoked."},
+		{PSI_CERT_EXPIRED, PSI_CLASS_CERTIFICATE_EXPIRED, " The certificate had expired."},
+		{PSI_CERT_NOT_VALID_YET, PSI_CLASS_BAD_CERTIFICATE,
+			" The certificate was not valid yet."},
+		{PSI_CERT_INVALID_SIGNATURE, PSI_CLASS_BAD_CERTIFICATE,
+			" A signature in its chain is wrong."},
+		{PSI_CERT_SELF_SIGNED, PSI_CLASS_UNKNOWN_CA, " The certificate is self-signed."},
+	};
+
+	if (!psi_class_is_refusal(o->class))
+		return;
+	for (size_t i = 0; i < PSI_COUNT(fault); i++) {
+		if (!(cert_status & fault[i].status))
+			continue;
+		*because = fault[i].text;
+		if (o->class == PSI_CLASS_CLIENT_REJECTED)
+			o->class = fault[i].class;
+		return;
+	}
+}
+
+/* ---- the sentence ---- */
+
+struct text {
+	char *at, *end; /* end: room for the NUL */
+};
+
+static void
+add(struct text *o, const char *s)
+{
+	while (*s && o->at < o->end)
+		*o->at++ = *s++;
+	*o->at = 0;
+}
+
+static void
+add_alert(struct text *o, const struct psi_rec_alert *a)
+{
+	const char *name = a && !a->encrypted ? psi_alert_name(a->code) : NULL;
+	char code[8] = {0};
+
+	if (!a || a->encrypted) {
+		add(o, "(encrypted)");
+		return;
+	}
+	for (int i = 2, v = a->code; i >= 0; i--, v /= 10)
+		code[i] = (char)('0' + v % 10);
+	add(o, name ? name : "of unknown code");
+	add(o, " (");
+	add(o, code + (a->code < 10 ? 2 : a->code < 100 ? 1 : 0));
+	add(o, ")");
+}
+
+static void
+write_reason(struct psi_verdict *out, const char *reason, const char *because,
+	const struct psi_rec_alert *a)
+{
+	struct text o = {out->reason, out->reason + sizeof(out->reason) - 1};
+	char one[2] = {0};
+
+	for (; *reason; reason++) {
+		if (reason[0] == '%' && reason[1] == 'A') {
+			add_alert(&o, a);
+			reason++;
+			continue;
+		}
+		one[0] = *reason;
+		add(&o, one);
+	}
+	add(&o, because);
+}
+
+void
+psi_verdict_flow(const struct psi_rec *r, uint32_t cert_status, struct psi_verdict *out)
+{
+	uint64_t evidence = r->evidence | weights(r, cert_status);
+	struct outcome o = judge(evidence | conditions(r));
+	const char *because = "";
+
+	if (o.class == PSI_CLASS_BY_CODE)
+		o.class = psi_alert_class(certificate_alert(r)->code);
+	blame_certificate(&o, cert_status, &because);
+	*out = (struct psi_verdict){
+		.class = o.class, .confidence = o.confidence, .evidence = evidence | o.pattern};
+	write_reason(out, o.reason, because, deciding_alert(r));
+}
