@@ -51,8 +51,15 @@ psi_event_put_u64(struct psi_event_w *w, enum psi_field f, uint64_t v)
 	if (psi_unlikely(!len))
 		return;
 	p = room(w, f, len);
-	if (psi_likely(p))
-		memcpy(p, &v, len);
+	if (psi_unlikely(!p))
+		return;
+	if (len == 8) {
+		memcpy(p, &v, 8);
+	} else { /* 1, 2 or 4 bytes, and the zeros behind them: one store */
+		uint32_t v32 = (uint32_t)v & (UINT32_MAX >> (32 - 8 * len));
+
+		memcpy(p, &v32, 4);
+	}
 }
 
 void
