@@ -714,7 +714,16 @@ test_port_reuse(void)
 	psi_stream_fin(&s, 0, ISN + 1);
 	CU_ASSERT(!psi_stream_syn(&s, 0, ISN + 100000));
 	begin();
+	psi_stream_ack(&s, 1, ISN + 1, 100);
 	CU_ASSERT(psi_stream_syn(&s, 0, ISN + 100000)); /* nothing came of the first */
+	psi_stream_ack(&s, 1, ISN + 100001, 100);
+	CU_ASSERT(psi_stream_syn(&s, 0, ISN + 100000));
+	CU_ASSERT_EQUAL(s.side[1].ack, ISN + 100001);
+	CU_ASSERT(psi_stream_syn(&s, 0, ISN)); /* nor of the second */
+	psi_stream_ack(&s, 1, ISN + 1, 100);
+	CU_ASSERT_EQUAL(s.side[1].ack,
+		ISN + 1); /* not old: it speaks of other numbers than the one before */
+	CU_ASSERT(psi_stream_syn(&s, 0, ISN + 100000));
 	push(100000, "abc");
 	finish("abc");
 }
@@ -783,6 +792,9 @@ test_fin_stale_or_forged(void)
 {
 	begin();
 	push(0, "abc");
+	psi_stream_fin(&s, 0, ISN + 1 + 1);
+	CU_ASSERT_EQUAL(s.side[0].note & PSI_STREAM_FIN, 0);
+	psi_stream_ack(&s, 1, ISN + 1, 100);
 	psi_stream_fin(&s, 0, ISN + 1 + 1);
 	CU_ASSERT_EQUAL(s.side[0].note & PSI_STREAM_FIN, 0);
 	psi_stream_fin(&s, 0, ISN + 1 + 0x40000000);
