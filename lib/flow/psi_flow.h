@@ -101,7 +101,8 @@ void psi_flow_set_state(struct psi_flow_table *t, struct psi_flow *f, enum psi_f
 void psi_flow_free(struct psi_flow_table *t, struct psi_flow *f);
 
 /* psi_flow_age looks at the next `budget` buckets in turn and gives up (gone, IDLE) what has been silent for longer
- * than its state's timeout. Returns entries given up. Call it once a burst.
+ * than its state's timeout. Returns entries given up. Call it once a burst; every bucket must get
+ * its turn within 2^31 ms.
  * psi_flow_age_all looks at all of them: for a capture whose clock jumps. */
 uint32_t psi_flow_age(struct psi_flow_table *t, uint64_t now_ms, uint32_t budget);
 uint32_t psi_flow_age_all(struct psi_flow_table *t, uint64_t now_ms);
