@@ -184,9 +184,9 @@ static void
 conclude12(struct work *w)
 {
 	if (sent_after_ccs(w->side[PSI_C2S], PSI_CT_HANDSHAKE)) /* F1 */
-		infer(w, PSI_MSG_CLIENT_FINISHED);
+		w->out->messages |= PSI_MSG_CLIENT_FINISHED;
 	if (sent_after_ccs(w->side[PSI_S2C], PSI_CT_HANDSHAKE))
-		infer(w, PSI_MSG_SERVER_FINISHED);
+		w->out->messages |= PSI_MSG_SERVER_FINISHED;
 	judge_alerts(w);
 }
 
@@ -274,16 +274,27 @@ find_finished_psk(struct work *w)
 	}
 }
 
-/* only_goodbye: the client's records from index at are one or two of an alert's length, and no more (T4). */
+/* pads: whether the client pads its records, told by its Finished, whose plain length is known. */
+static bool
+pads(const struct work *w)
+{
+	int plain = 4 + w->suite.hash + 1 + w->suite.tag;
+
+	return w->side[PSI_C2S]->enc_len[w->finished_at] == plain + JSSE_PAD;
+}
+
+/* only_goodbye: the client's records from index at are one or two of an alert's length, and no more (T4). A client
+ * that did not pad its Finished does not pad its alert either: 16 bytes more are then a short request. */
 static bool
 only_goodbye(const struct work *w, uint16_t at)
 {
 	const struct psi_tls_side *c = w->side[PSI_C2S];
+	int alert = 2 + 1 + w->suite.tag + (pads(w) ? JSSE_PAD : 0);
 
 	if (c->enc_cnt == at || c->enc_cnt - at > 2 || c->enc_cnt > PSI_TLS_RECORD_MAX)
 		return false;
 	for (uint16_t i = at; i < c->enc_cnt; i++)
-		if (kind_of(w->suite, c->enc_len[i]) != KIND_ALERT)
+		if (c->enc_len[i] != alert)
 			return false;
 	return true;
 }

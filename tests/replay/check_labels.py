@@ -67,7 +67,11 @@ class Shown:
             if not self.t13 and self.g["app_data"]["s2c"]["records"]:
                 return None
             bye = [self.alert] if self.t13 else [r for r in after if r[0] == 21 and r[1] > 2]
-            return "pattern_b" if not after else "pattern_b2" if after == bye else None
+            if not after or after != bye:
+                return None if after else "pattern_b"
+            # Before 1.3 only the peer's answer in kind tells a goodbye from an alert whose code is hidden.
+            answered = self.t13 or [r for r in self.g["records"]["s2c"] if tuple(r) in after]
+            return "pattern_b2" if answered else "pattern_a_hidden"
         if self.t13 and self.c2s[:1] == [self.alert]:
             return "pattern_a_hidden"
         return "pattern_a_silent" if not self.c2s and not self.g["ccs"]["c2s"] or self.t13 and not self.c2s else None
