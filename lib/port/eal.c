@@ -8,6 +8,7 @@
 #include <rte_log.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <stdlib.h>
@@ -23,17 +24,37 @@ ensure_runtime_dir(void)
 		unsetenv("XDG_RUNTIME_DIR"); /* DPDK then takes /tmp */
 }
 
+/* One lcore that may run wherever this process may: "0@(0,1,...)". DPDK would else pin it to one CPU, and several
+ * programs reading captures would share that one. */
+static void
+lcore_map(char *out, size_t cap)
+{
+	cpu_set_t set;
+	size_t n = (size_t)snprintf(out, cap, "0@(");
+
+	if (sched_getaffinity(0, sizeof(set), &set) != 0) {
+		snprintf(out, cap, "0@0");
+		return;
+	}
+	for (int cpu = 0; cpu < CPU_SETSIZE && n + 8 < cap; cpu++)
+		if (CPU_ISSET(cpu, &set))
+			n += (size_t)snprintf(
+				out + n, cap - n, "%s%d", out[n - 1] == '(' ? "" : ",", cpu);
+	snprintf(out + n, cap - n, ")");
+}
+
 int
 psi_eal_init(const char *program, unsigned int mem_mb, struct psi_err *err)
 {
-	char name[64], mem[16], said[2048] = "";
+	char name[64], mem[16], lcores[5120], said[2048] = "";
 	char *argv[] = {name, (char[]){"--no-huge"}, (char[]){"--no-pci"}, (char[]){"--no-shconf"},
-		(char[]){"--no-telemetry"}, (char[]){"--lcores"}, (char[]){"0@(0-1023)"},
-		(char[]){"-m"}, mem, (char[]){"--log-level"}, (char[]){"*:error"}, NULL};
+		(char[]){"--no-telemetry"}, (char[]){"--lcores"}, lcores, (char[]){"-m"}, mem,
+		(char[]){"--log-level"}, (char[]){"*:error"}, NULL};
 	FILE *log = fmemopen(said, sizeof(said), "w");
 	int rc;
 
 	ensure_runtime_dir();
+	lcore_map(lcores, sizeof(lcores));
 	snprintf(name, sizeof(name), "%s", program);
 	snprintf(mem, sizeof(mem), "%u", mem_mb);
 	if (log)

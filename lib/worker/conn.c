@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A connection from its first packet to its records: payload goes through the stream to the TLS parser, or, once the
+ * handshake is decided, to the skimmer that reads record headers only. */
+#include "worker_pvt.h"
+
+struct conn *
+conn_open(struct psi_worker *w, struct psi_flow *f, const struct psi_pkt *p, uint64_t ts_ns)
+{
+	uint32_t i = psi_pool_take(&w->conns);
+	struct conn *c;
+
+	if (i == PSI_POOL_NONE) {
+		if (p->payload_len) {
+			psi_stat_inc(&w->stats, PSI_STAT_flow_no_conn_room);
+			psi_flow_set_state(w->flows, f, PSI_FLOW_OTHER);
+		}
+		return NULL;
+	}
+	c = psi_pool_at(&w->conns, i);
+	memset(c, 0, sizeof(*c));
+	c->flow = f;
+	c->id = (uint64_t)w->cfg.id << 48 | ++w->next_id;
+	c->start_ns = c->last_ns = ts_ns;
+	c->hs = c->next = c->prev = PSI_POOL_NONE;
+	c->first = *p;
+	c->client = c->syn_side = -1;
+	if (p->tcp_flags & TCP_SYN)
+		c->syn_side = (int8_t)(p->tcp_flags & TCP_ACK ? !p->sender : p->sender);
+	f->cold = i;
+	return c;
+}
+
+/* A connection's handshake state, made at its first payload. */
+static struct hs *
+hs_open(struct psi_worker *w, struct conn *c)
+{
+	struct hs *h;
+
+	c->hs = psi_pool_take(&w->hss);
+	if (c->hs == PSI_POOL_NONE) {
+		if (!c->no_room)
+			psi_stat_inc(&w->stats, PSI_STAT_flow_no_handshake_room);
+		c->no_room = 1;
+		return NULL;
+	}
+	h = psi_pool_at(&w->hss, c->hs);
+	psi_tls_init(&h->tls);
+	h->chain[0] = h->chain[1] = PSI_POOL_NONE;
+	memset(h->has_chain, 0, sizeof(h->has_chain));
+	memset(h->chain_cut, 0, sizeof(h->chain_cut));
+	return h;
+}
+
+static void
+hs_close(struct psi_worker *w, struct conn *c)
+{
+	struct hs *h = hs_of(w, c);
+
+	if (!h)
+		return;
+	chain_drop(w, h);
+	psi_pool_give(&w->hss, c->hs);
+	c->hs = PSI_POOL_NONE;
+}
+
+/* ---- the stream's sink ---- */
+
+static uint32_t
+on_data(void *ctx, unsigned int side, const uint8_t *p, uint32_t len, void *ref, uint64_t ts_ns)
+{
+	struct psi_worker *w = ctx;
+	struct conn *c = w->cur;
+	struct hs *h = hs_of(w, c);
+	uint32_t skip = 0;
+
+	if (!h)
+		return psi_tls_skim_push(&c->skim, side, p, len);
+	w->cur_ref = ref;
+	if (psi_tls_push(&h->tls, side, p, len, ts_ns, &chain_tls_ops, w, &skip) == PSI_E_NOT_TLS)
+		c->not_tls |= (uint8_t)(1 << side);
+	return skip;
+}
+
+static uint32_t
+on_gap(void *ctx, unsigned int side, uint32_t len, uint64_t ts_ns)
+{
+	struct psi_worker *w = ctx;
+	struct conn *c = w->cur;
+	struct hs *h = hs_of(w, c);
+	uint32_t skip = 0;
+
+	if (!h)
+		return psi_tls_skim_gap(&c->skim, side);
+	if (psi_tls_gap(&h->tls, side, len, ts_ns, &chain_tls_ops, w, &skip) == PSI_E_NOT_TLS)
+		c->not_tls |= (uint8_t)(1 << side);
+	return skip;
+}
+
+static void
+hold(void *ref)
+{
+	rte_mbuf_refcnt_update((struct rte_mbuf *)ref, 1);
+}
+
+static void
+release(void *ref)
+{
+	rte_pktmbuf_free_seg((struct rte_mbuf *)ref);
+}
+
+const struct psi_stream_ops conn_stream_ops = {
+	.data = on_data, .gap = on_gap, .hold = hold, .release = release};
+
+/* ---- what payload leads to ---- */
+
+/* Not TLS: nothing of it is kept but the hot entry, unless such flows are to be told as well. */
+static void
+give_up(struct psi_worker *w, struct conn *c)
+{
+	psi_stat_inc(&w->stats, PSI_STAT_flow_not_tls);
+	psi_stream_clear(w->streams, &c->stream);
+	hs_close(w, c);
+	psi_flow_set_state(w->flows, c->flow, PSI_FLOW_OTHER);
+	if (w->cfg.report_other)
+		return;
+	psi_pool_give(&w->conns, c->flow->cold);
+	c->flow->cold = PSI_FLOW_COLD_NONE;
+}
+
+/* The handshake is told, and its state given back; from here on record headers are all that is read. */
+static void
+decided(struct psi_worker *w, struct conn *c, struct hs *h)
+{
+	record_make(w, c, PSI_REC_HANDSHAKE, PSI_WHY_OPEN);
+	psi_tls_skim_init(&c->skim, &h->tls);
+	for (int s = 0; s < 2; s++)
+		c->app[s] = h->tls.side[s].app_bytes;
+	hs_close(w, c);
+	psi_flow_set_state(w->flows, c->flow, PSI_FLOW_ESTABLISHED);
+}
+
+static void
+judge(struct psi_worker *w, struct conn *c)
+{
+	struct hs *h = hs_of(w, c);
+
+	if (!h)
+		return;
+	if (h->tls.client >= 0)
+		c->client = h->tls.client;
+	switch (psi_tls_phase(&h->tls)) {
+	case PSI_TLS_PHASE_UNKNOWN:
+		if (c->not_tls)
+			give_up(w, c);
+		return;
+	case PSI_TLS_PHASE_HANDSHAKE:
+	case PSI_TLS_PHASE_DECIDED:
+		if (!c->is_tls) {
+			c->is_tls = 1;
+			psi_stat_inc(&w->stats, PSI_STAT_flow_tls);
+		}
+		break;
+	}
+	if (!c->lingers && psi_tls_phase(&h->tls) == PSI_TLS_PHASE_DECIDED)
+		decided(w, c, h);
+}
+
+void
+conn_payload(struct psi_worker *w, struct conn *c, struct rte_mbuf *m, const struct psi_pkt *p,
+	uint64_t ts_ns)
+{
+	uint32_t off = p->payload_off, left = p->payload_cap;
+	struct psi_seg seg = {.seq = p->tcp_seq + !!(p->tcp_flags & TCP_SYN), .ts_ns = ts_ns};
+
+	if (c->flow->state == PSI_FLOW_OTHER)
+		return;
+	if (c->flow->state == PSI_FLOW_HALF_OPEN)
+		psi_flow_set_state(w->flows, c->flow, PSI_FLOW_HANDSHAKE);
+	if (c->hs == PSI_POOL_NONE && !c->told && !hs_open(w, c))
+		return;
+	w->cur = c;
+	w->cur_ns = ts_ns;
+	for (; m && left; m = m->next) {
+		if (off >= m->data_len) {
+			off -= m->data_len;
+			continue;
+		}
+		seg.p = rte_pktmbuf_mtod_offset(m, const uint8_t *, off);
+		seg.len = PSI_MIN(left, m->data_len - off);
+		seg.ref = m;
+		psi_stream_push(w->streams, &c->stream, p->sender, &seg, w);
+		seg.seq += seg.len;
+		left -= seg.len;
+		off = 0;
+	}
+	if (p->payload_len > p->payload_cap)
+		psi_stream_missing(w->streams, &c->stream, p->sender, seg.seq,
+			p->payload_len - p->payload_cap, ts_ns, w);
+	judge(w, c);
+}
+
+/* ---- the end ---- */
+
+static void
+linger_unlink(struct psi_worker *w, struct conn *c)
+{
+	if (c->prev == PSI_POOL_NONE)
+		w->linger_first = c->next;
+	else
+		((struct conn *)psi_pool_at(&w->conns, c->prev))->next = c->next;
+	if (c->next == PSI_POOL_NONE)
+		w->linger_last = c->prev;
+	else
+		((struct conn *)psi_pool_at(&w->conns, c->next))->prev = c->prev;
+	c->lingers = 0;
+}
+
+/* Both sides said FIN, or one reset. What the flow shows is told at once; its end a little later, so that stragglers
+ * (an alert behind a reset, a reset behind a FIN) are still told with it. */
+void
+conn_closing(struct psi_worker *w, struct conn *c, uint64_t ts_ns)
+{
+	uint32_t i = c->flow->cold;
+
+	if (c->lingers)
+		return;
+	if (c->is_tls && !c->told)
+		record_make(w, c, PSI_REC_HANDSHAKE, PSI_WHY_OPEN);
+	psi_flow_set_state(w->flows, c->flow, PSI_FLOW_CLOSED);
+	c->lingers = 1;
+	c->closed_ns = ts_ns;
+	c->next = PSI_POOL_NONE;
+	c->prev = w->linger_last;
+	if (w->linger_last == PSI_POOL_NONE)
+		w->linger_first = i;
+	else
+		((struct conn *)psi_pool_at(&w->conns, w->linger_last))->next = i;
+	w->linger_last = i;
+}
+
+enum psi_rec_why
+conn_closed_why(const struct conn *c)
+{
+	return c->first_rst ? PSI_WHY_RST : PSI_WHY_FIN;
+}
+
+/* Tells the end and gives everything back but the hot entry. */
+void
+conn_end(struct psi_worker *w, struct conn *c, enum psi_rec_why why)
+{
+	uint32_t i = c->flow->cold;
+
+	if (c->lingers)
+		linger_unlink(w, c);
+	if (c->flow->state != PSI_FLOW_OTHER) {
+		w->cur = c;
+		psi_stream_flush(w->streams, &c->stream, c->last_ns, w);
+		if (hs_of(w, c) && hs_of(w, c)->tls.client >= 0)
+			c->client = hs_of(w, c)->tls.client;
+	}
+	if (c->is_tls || (w->cfg.report_other && c->not_tls))
+		record_make(w, c,
+			PSI_REC_END | (c->hs != PSI_POOL_NONE || !c->told ? PSI_REC_HANDSHAKE : 0),
+			why);
+	psi_stream_clear(w->streams, &c->stream);
+	hs_close(w, c);
+	c->flow->cold = PSI_FLOW_COLD_NONE;
+	psi_pool_give(&w->conns, i);
+}
+
+void
+conn_linger_expire(struct psi_worker *w, bool all)
+{
+	uint64_t limit = (uint64_t)w->cfg.linger_ms * 1000000u;
+
+	while (w->linger_first != PSI_POOL_NONE) {
+		struct conn *c = psi_pool_at(&w->conns, w->linger_first);
+
+		if (!all && w->now_ns - c->closed_ns <= limit)
+			return;
+		conn_end(w, c, conn_closed_why(c));
+	}
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A burst, in stages: decode all, ask for all buckets, ask for all entries, then act packet by packet. */
+#include "worker_pvt.h"
+
+#include <netinet/in.h>
+
+/* What each result of the decoder counts as. */
+static const enum psi_stat rc_stat[PSI_NET_RC_CNT] = {
+	[PSI_NET_TCP] = PSI_STAT_pkt_tcp,
+	[PSI_NET_UDP] = PSI_STAT_pkt_udp,
+	[PSI_NET_FRAGMENT] = PSI_STAT_pkt_fragment,
+	[PSI_NET_OTHER_IP] = PSI_STAT_pkt_other_ip,
+	[PSI_NET_NOT_IP] = PSI_STAT_pkt_not_ip,
+	[PSI_NET_SHORT] = PSI_STAT_pkt_drop_short,
+	[PSI_NET_MALFORMED] = PSI_STAT_pkt_drop_malformed,
+	[PSI_NET_DEPTH] = PSI_STAT_pkt_drop_depth,
+};
+
+/* How a flow ended that is only waiting to be forgotten. */
+static enum psi_stat
+closed_stat(const struct psi_flow *f)
+{
+	return f->flags & FLOW_RST ? PSI_STAT_flow_closed_rst : PSI_STAT_flow_closed_fin;
+}
+
+/* The table gives up an entry by itself. */
+void
+worker_flow_gone(void *ctx, struct psi_flow *f, enum psi_flow_why why)
+{
+	static const struct {
+		enum psi_stat stat;
+		enum psi_rec_why why;
+	} by[] = {
+		[PSI_FLOW_WHY_IDLE] = {PSI_STAT_flow_closed_idle, PSI_WHY_IDLE},
+		[PSI_FLOW_WHY_EVICTED] = {PSI_STAT_flow_closed_evicted, PSI_WHY_EVICTED},
+		[PSI_FLOW_WHY_STOP] = {PSI_STAT_flow_closed_stop, PSI_WHY_STOP},
+	};
+	struct psi_worker *w = ctx;
+	struct conn *c = conn_of(w, f);
+
+	psi_stat_inc(&w->stats, f->state == PSI_FLOW_CLOSED ? closed_stat(f) : by[why].stat);
+	if (c)
+		conn_end(w, c, c->lingers ? conn_closed_why(c) : by[why].why);
+}
+
+/* Timeouts follow packet time. Every second of it the whole table has been looked at once, a share a burst. */
+static void
+age(struct psi_worker *w)
+{
+	uint64_t ms = (w->now_ns - w->aged_ns) / 1000000u;
+
+	conn_linger_expire(w, false);
+	if (!ms)
+		return;
+	w->aged_ns = w->now_ns;
+	if (ms >= 1000)
+		psi_flow_age_all(w->flows, w->now_ns / 1000000u);
+	else
+		psi_flow_age(w->flows, w->now_ns / 1000000u,
+			(uint32_t)(w->buckets_hint * ms / 1000u) + 1);
+}
+
+/* A flow that is not followed: it only waits for its end. */
+static void
+other_packet(struct psi_worker *w, struct psi_flow *f, const struct psi_pkt *p)
+{
+	if (p->tcp_flags & TCP_FIN)
+		f->flags |= (uint8_t)(FLOW_FIN_0 << p->sender);
+	if (p->tcp_flags & TCP_RST)
+		f->flags |= FLOW_RST;
+	if (f->state != PSI_FLOW_CLOSED &&
+		((f->flags & FLOW_RST) ||
+			(f->flags & (FLOW_FIN_0 | FLOW_FIN_1)) == (FLOW_FIN_0 | FLOW_FIN_1)))
+		psi_flow_set_state(w->flows, f, PSI_FLOW_CLOSED);
+}
+
+static void
+count_packet(struct conn *c, const struct psi_pkt *p, uint32_t wire_len, uint64_t ts_ns)
+{
+	c->pkts[p->sender]++;
+	c->bytes[p->sender] += wire_len;
+	if (ts_ns > c->last_ns)
+		c->last_ns = ts_ns;
+}
+
+static void
+fin(struct psi_worker *w, struct conn *c, const struct psi_pkt *p, uint64_t ts_ns)
+{
+	unsigned int side = p->sender;
+
+	psi_stream_fin(&c->stream, side, p->tcp_seq + p->payload_len + !!(p->tcp_flags & TCP_SYN));
+	c->flow->flags |= (uint8_t)(FLOW_FIN_0 << side);
+	if (!c->first_fin)
+		c->first_fin = (uint8_t)(1 + side);
+	if (!c->fin_ns[side])
+		c->fin_ns[side] = ts_ns;
+	if (c->fin_ns[0] && c->fin_ns[1])
+		conn_closing(w, c, ts_ns);
+}
+
+static void
+rst(struct psi_worker *w, struct conn *c, const struct psi_pkt *p, uint64_t ts_ns)
+{
+	unsigned int side = p->sender;
+
+	if (!psi_stream_rst_valid(&c->stream, side, p->tcp_seq)) {
+		psi_stat_inc(&w->stats, PSI_STAT_rst_ignored);
+		return;
+	}
+	c->flow->flags |= FLOW_RST;
+	if (!c->first_rst)
+		c->first_rst = (uint8_t)(1 + side);
+	if (!c->rst_ns[side])
+		c->rst_ns[side] = ts_ns;
+	conn_closing(w, c, ts_ns);
+}
+
+/* Replaces f, whose ports began a new connection. */
+static void
+reused(struct psi_worker *w, struct psi_flow *f)
+{
+	struct conn *c = conn_of(w, f);
+
+	if (c)
+		conn_end(w, c, PSI_WHY_REUSED);
+	psi_stat_inc(&w->stats,
+		f->state == PSI_FLOW_CLOSED ? closed_stat(f) : PSI_STAT_flow_closed_reused);
+	psi_flow_free(w->flows, f);
+}
+
+/* The entry of a packet's flow, made if the packet is worth one; NULL if it is not or there is no room. */
+static struct psi_flow *
+flow_of(struct psi_worker *w, const struct psi_pkt *p, uint32_t hash, uint64_t ts_ns)
+{
+	bool syn = (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
+	struct psi_flow *f = psi_flow_find(w->flows, &p->tuple, hash);
+	struct conn *c = f ? conn_of(w, f) : NULL;
+	bool made = false;
+
+	if (f && (c ? (p->tcp_flags & TCP_SYN) && !psi_stream_syn(&c->stream, p->sender, p->tcp_seq)
+		    : syn && (f->state == PSI_FLOW_CLOSED || f->state == PSI_FLOW_OTHER))) {
+		reused(w, f);
+		f = NULL;
+	}
+	if (f)
+		return f;
+	if (!p->payload_len && !(p->tcp_flags & TCP_SYN)) {
+		psi_stat_inc(&w->stats, PSI_STAT_pkt_no_flow);
+		return NULL;
+	}
+	f = psi_flow_get(w->flows, &p->tuple, hash,
+		p->payload_len ? PSI_FLOW_HANDSHAKE : PSI_FLOW_HALF_OPEN, w->now_ns / 1000000u,
+		&made);
+	if (!f)
+		return NULL;
+	psi_stat_inc(&w->stats, PSI_STAT_flow_opened);
+	/* A SYN gets a connection of its own only while there is plenty of room: a flood must not take it all. */
+	if (p->payload_len || w->conns.used < w->conns.cnt / 2) {
+		c = conn_open(w, f, p, ts_ns);
+		if (c && (p->tcp_flags & TCP_SYN))
+			psi_stream_syn(&c->stream, p->sender, p->tcp_seq);
+	}
+	return f;
+}
+
+/* True when the packet was dealt with, false when there was no room for its flow. */
+static bool
+tcp_packet(struct psi_worker *w, struct rte_mbuf *m, const struct psi_pkt *p, uint32_t hash,
+	uint64_t ts_ns, uint32_t wire_len)
+{
+	uint64_t no_flow = psi_stat_get(&w->stats, PSI_STAT_pkt_no_flow);
+	struct psi_flow *f = flow_of(w, p, hash, ts_ns);
+	struct conn *c;
+
+	if (!f)
+		return psi_stat_get(&w->stats, PSI_STAT_pkt_no_flow) != no_flow;
+	psi_flow_touch(f, w->now_ns / 1000000u);
+	c = conn_of(w, f);
+	if (!c && f->state == PSI_FLOW_HALF_OPEN && p->payload_len) {
+		psi_flow_set_state(w->flows, f, PSI_FLOW_HANDSHAKE);
+		c = conn_open(w, f, p, ts_ns);
+	}
+	if (!c) {
+		other_packet(w, f, p);
+		return true;
+	}
+	count_packet(c, p, wire_len, ts_ns);
+	if (p->tcp_flags & TCP_ACK)
+		psi_stream_ack(&c->stream, p->sender, p->tcp_ack, p->tcp_win);
+	if (p->payload_len)
+		conn_payload(w, c, m, p, ts_ns);
+	c = conn_of(w, f); /* a flow that turned out not to be TLS has none any more */
+	if (!c) {
+		other_packet(w, f, p);
+		return true;
+	}
+	if (p->tcp_flags & TCP_FIN)
+		fin(w, c, p, ts_ns);
+	if (p->tcp_flags & TCP_RST)
+		rst(w, c, p, ts_ns);
+	return true;
+}
+
+void
+psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
+	const uint64_t *ts_ns, const uint32_t *wire_len, uint16_t n)
+{
+	uint64_t bytes = 0;
+
+	PSI_ASSERT(n <= PSI_WORKER_BURST, "a burst is at most PSI_WORKER_BURST packets");
+	if (!n)
+		return;
+	if (ts_ns[0] > w->now_ns)
+		w->now_ns = ts_ns[0];
+	if (!w->aged_ns)
+		w->aged_ns = w->now_ns;
+	age(w);
+	for (uint16_t i = 0; i < n; i++) {
+		w->rc[i] = (uint8_t)psi_net_decode(link, rte_pktmbuf_mtod(m[i], const uint8_t *),
+			m[i]->data_len, m[i]->pkt_len, w->cfg.identity, &w->pkt[i]);
+		if (w->rc[i] == PSI_NET_TCP) {
+			w->hash[i] = psi_flow_hash(w->flows, &w->pkt[i].tuple);
+			psi_flow_prefetch(w->flows, w->hash[i]);
+		}
+		bytes += wire_len[i];
+	}
+	for (uint16_t i = 0; i < n; i++)
+		if (w->rc[i] == PSI_NET_TCP)
+			psi_flow_prefetch_entry(w->flows, w->hash[i]);
+	psi_stat_add(&w->stats, PSI_STAT_pkt_rx, n);
+	psi_stat_add(&w->stats, PSI_STAT_pkt_rx_bytes, bytes);
+	for (uint16_t i = 0; i < n; i++) {
+		enum psi_stat s = rc_stat[w->rc[i]];
+
+		if (ts_ns[i] > w->now_ns)
+			w->now_ns = ts_ns[i];
+		if (w->pkt[i].note & PSI_PKT_CUT)
+			psi_stat_inc(&w->stats, PSI_STAT_pkt_truncated);
+		if (w->rc[i] == PSI_NET_TCP &&
+			!tcp_packet(w, m[i], &w->pkt[i], w->hash[i], ts_ns[i], wire_len[i]))
+			s = PSI_STAT_pkt_drop_flow_full;
+		psi_stat_inc(&w->stats, s);
+		rte_pktmbuf_free(m[i]);
+	}
+}
+
+void *
+out_reserve(struct psi_worker *w, uint32_t len)
+{
+	void *p = psi_handoff_reserve(w->out, len);
+
+	while (!p && w->full && w->full(w->full_ctx))
+		p = psi_handoff_reserve(w->out, len);
+	return p;
+}

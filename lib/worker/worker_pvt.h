@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* worker_pvt.h: shared by the worker's own .c files. */
+#ifndef WORKER_PVT_H
+#define WORKER_PVT_H
+
+#include "psi_pool.h"
+#include "psi_rec.h"
+#include "psi_tls.h"
+#include "psi_tls_fp.h"
+#include "psi_tls_skim.h"
+#include "psi_worker.h"
+
+#define TCP_FIN 1
+#define TCP_SYN 2
+#define TCP_RST 4
+#define TCP_ACK 16
+
+/* Bits of struct psi_flow.flags. */
+enum flow_flag {
+	FLOW_FIN_0 = 1, /* side 0 sent FIN; side 1: << 1 */
+	FLOW_FIN_1 = 2,
+	FLOW_RST = 4,
+};
+
+/* What a connection is, beside its hot entry, from its first payload (or SYN, while there is room) to its end. */
+struct conn {
+	struct psi_stream stream;
+	struct psi_tls_skim skim; /* once the handshake is decided */
+	struct psi_flow *flow;	  /* its entry; entries do not move */
+	uint64_t id;
+	uint64_t start_ns, last_ns, closed_ns;
+	uint64_t bytes[2], app[2]; /* by side */
+	uint64_t rst_ns[2], fin_ns[2];
+	uint32_t pkts[2];
+	uint32_t hs;		      /* index of its struct hs, PSI_POOL_NONE once given up */
+	uint32_t next, prev;	      /* in the list of lingering connections */
+	struct psi_pkt first;	      /* for VLANs and tunnels: only those fields are used */
+	int8_t syn_side;	      /* who sent the SYN without ACK, -1 unknown */
+	int8_t client;		      /* 0, 1, or -1 while not known */
+	uint8_t first_rst, first_fin; /* 1 + side; 0 none */
+	uint8_t not_tls;	      /* bit per side */
+	uint8_t told;		      /* 1: a HANDSHAKE record was made */
+	uint8_t is_tls, lingers, no_room;
+};
+
+/* A certificate message on its way by: spans of it, by reference. */
+struct chain {
+	uint32_t len, want;
+	uint16_t seg_cnt;
+	uint16_t cut;
+	struct {
+		const uint8_t *p;
+		void *ref;
+		uint32_t len;
+	} seg[PSI_HANDOFF_SEG_MAX];
+};
+
+/* A handshake in progress. */
+struct hs {
+	struct psi_tls tls;
+	uint32_t chain
+		[2]; /* by dir: index of its struct chain while the message passes, else PSI_POOL_NONE */
+	uint64_t chain_key[2][2];
+	uint8_t has_chain[2], chain_cut[2];
+};
+
+/* Fingerprints of one distinct hello. */
+struct fp_entry {
+	uint64_t key[2];
+	char ja3[33], ja4[PSI_JA4_MAX];
+	uint16_t ja3_str_len;
+	char ja3_str[1024];
+};
+
+#define FP_CACHE   1024 /* distinct ClientHello shapes remembered, and as many ServerHello shapes */
+#define SENT_CACHE 8192 /* chains remembered as sent to the collector */
+
+struct sent_entry {
+	uint64_t key[2];
+	uint64_t ts_ns;
+};
+
+struct psi_worker {
+	struct psi_stats stats;
+	struct psi_worker_config cfg;
+	struct psi_flow_table *flows;
+	struct psi_stream_pool *streams;
+	struct psi_pool conns, hss, chains;
+	struct psi_handoff *out;
+	bool (*full)(void *ctx);
+	void *full_ctx;
+	uint64_t now_ns;  /* largest packet time seen */
+	uint64_t aged_ns; /* up to when the flow table was aged */
+	uint64_t next_id;
+	uint32_t buckets_hint; /* see age() */
+	uint32_t linger_first, linger_last;
+	struct fp_entry *fp;
+	struct fp_entry *fps;
+	struct sent_entry *sent;
+	/* What the callbacks of stream and tls work on. */
+	struct conn *cur;
+	void *cur_ref;
+	uint64_t cur_ns;
+	/* The burst at hand. */
+	struct psi_pkt pkt[PSI_WORKER_BURST];
+	uint32_t hash[PSI_WORKER_BURST];
+	uint8_t rc[PSI_WORKER_BURST];
+	/* Memory of tables and pools, for close. */
+	struct {
+		void *p;
+		size_t len;
+	} area[8];
+	unsigned int area_cnt;
+};
+
+/* conn.c: life of a connection. */
+struct conn *
+conn_open(struct psi_worker *w, struct psi_flow *f, const struct psi_pkt *p, uint64_t ts_ns);
+void conn_payload(struct psi_worker *w, struct conn *c, struct rte_mbuf *m, const struct psi_pkt *p,
+	uint64_t ts_ns);
+void conn_closing(struct psi_worker *w, struct conn *c, uint64_t ts_ns);
+void conn_end(struct psi_worker *w, struct conn *c, enum psi_rec_why why);
+void conn_linger_expire(struct psi_worker *w, bool all);
+enum psi_rec_why conn_closed_why(const struct conn *c);
+extern const struct psi_stream_ops conn_stream_ops;
+
+/* worker.c: the flow table's callback. */
+void worker_flow_gone(void *ctx, struct psi_flow *f, enum psi_flow_why why);
+
+/* record.c: a connection as records. kind: enum psi_rec_kind bits. */
+void record_make(struct psi_worker *w, struct conn *c, unsigned int kind, enum psi_rec_why why);
+
+/* chain.c: certificates on their way to the collector. */
+extern const struct psi_tls_ops chain_tls_ops;
+void chain_drop(struct psi_worker *w, struct hs *h);
+
+/* fingerprint.c */
+const struct fp_entry *fp_client(struct psi_worker *w, const struct psi_tls *t);
+const struct fp_entry *fp_server(struct psi_worker *w, const struct psi_tls *t);
+
+/* A queue slot of len bytes; waits where waiting is possible. NULL: dropped, the caller counts. */
+void *out_reserve(struct psi_worker *w, uint32_t len);
+
+static inline struct hs *
+hs_of(struct psi_worker *w, const struct conn *c)
+{
+	return c->hs == PSI_POOL_NONE ? NULL : psi_pool_at(&w->hss, c->hs);
+}
+
+static inline struct conn *
+conn_of(struct psi_worker *w, const struct psi_flow *f)
+{
+	return f->cold == PSI_FLOW_COLD_NONE ? NULL : psi_pool_at(&w->conns, f->cold);
+}
+
+#endif
