@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Distinct certificate chains: each parsed once, then found by the key that its worker computed. The least recently
+ * used one goes when there is no more room. */
+#include "collector_pvt.h"
+
+#include <errno.h>
+#include <rte_mbuf.h>
+#include <stdlib.h>
+
+int
+chains_open(struct chains *s, uint32_t max, struct psi_stats *stats)
+{
+	s->stats = stats;
+	s->max = max;
+	s->bucket_cnt = max < 1024 ? 1024 : max;
+	s->bucket = calloc(s->bucket_cnt, sizeof(*s->bucket));
+	s->bytes = malloc(CHAIN_LEN_MAX);
+	s->scratch = aligned_alloc(8, PSI_EVENT_MAX);
+	s->cert = malloc(CHAIN_CERT_MAX * sizeof(*s->cert));
+	s->x509 = psi_x509_open();
+	return s->cert && s->bucket && s->bytes && s->scratch && s->x509 ? 0 : -ENOMEM;
+}
+
+static struct chain **
+slot(struct chains *s, const uint64_t key[2])
+{
+	struct chain **p = &s->bucket[key[0] % s->bucket_cnt];
+
+	while (*p && ((*p)->key[0] != key[0] || (*p)->key[1] != key[1]))
+		p = &(*p)->hash_next;
+	return p;
+}
+
+static void
+unlink_use(struct chains *s, struct chain *c)
+{
+	*(c->newer ? &c->newer->older : &s->newest) = c->older;
+	*(c->older ? &c->older->newer : &s->oldest) = c->newer;
+}
+
+static void
+link_newest(struct chains *s, struct chain *c)
+{
+	c->newer = NULL;
+	c->older = s->newest;
+	*(s->newest ? &s->newest->newer : &s->oldest) = c;
+	s->newest = c;
+}
+
+static void
+drop(struct chains *s, struct chain **p)
+{
+	struct chain *c = *p;
+
+	*p = c->hash_next;
+	unlink_use(s, c);
+	s->cnt--;
+	free(c);
+}
+
+void
+chains_close(struct chains *s)
+{
+	while (s->oldest)
+		drop(s, slot(s, s->oldest->key));
+	psi_x509_close(s->x509);
+	free(s->bucket);
+	free(s->bytes);
+	free(s->cert);
+	free(s->scratch);
+}
+
+const struct chain *
+chains_find(struct chains *s, const uint64_t key[2])
+{
+	struct chain *c = *slot(s, key);
+
+	if (c && c != s->newest) {
+		unlink_use(s, c);
+		link_newest(s, c);
+	}
+	return c;
+}
+
+/* The message body in one piece; what is beyond CHAIN_LEN_MAX is left out. Gives the references back. */
+static uint32_t
+gather(struct chains *s, const struct psi_handoff_chain *m)
+{
+	uint32_t len = 0;
+
+	for (uint16_t i = 0; i < m->seg_cnt; i++) {
+		uint32_t n = PSI_MIN(m->seg[i].len, CHAIN_LEN_MAX - len);
+
+		memcpy(s->bytes + len, m->seg[i].p, n);
+		len += n;
+		rte_pktmbuf_free_seg(m->seg[i].ref);
+	}
+	return len;
+}
+
+/* One certificate's fields, encoded into scratch; returns how many bytes they take from scratch's body on. */
+static uint32_t
+encode(struct chains *s, void (*fn)(struct psi_event_w *, const struct psi_x509 *),
+	const struct psi_x509 *x)
+{
+	struct psi_event_w w;
+
+	psi_event_begin(&w, s->scratch, PSI_EVENT_MAX, PSI_EVENT_TLS_FLOW);
+	fn(&w, x);
+	return w.at - (uint32_t)offsetof(struct psi_event, body);
+}
+
+/* Appends scratch's fields to the chain in the making. NULL, and the chain freed, without memory. */
+static struct chain *
+append(struct chains *s, struct chain *c, uint32_t len)
+{
+	struct chain *n = realloc(c, sizeof(*c) + c->len + len);
+
+	if (!n) {
+		free(c);
+		return NULL;
+	}
+	memcpy(n->blob + n->len, s->scratch + offsetof(struct psi_event, body), len);
+	n->len += len;
+	return n;
+}
+
+/* Reads the message and keeps what its certificates say. A certificate that broke off is left out. NULL without
+ * memory. */
+static struct chain *
+parse(struct chains *s, struct chain *c, uint32_t len)
+{
+	struct psi_x509_chain list;
+
+	psi_x509_chain_begin(&list, s->x509, s->cert, CHAIN_CERT_MAX);
+	psi_x509_chain_push(&list, s->bytes, len);
+	c->broken = psi_x509_chain_end(&list) == PSI_E_MALFORMED;
+	c->cut |= list.err == PSI_E_SHORT || list.cnt > list.kept;
+	for (uint32_t i = 0; c && i < list.kept; i++) {
+		const struct psi_x509 *x = &s->cert[i];
+
+		psi_stat_inc(s->stats,
+			x->err == PSI_OK ? PSI_STAT_cert_parsed : PSI_STAT_cert_malformed);
+		if (list.err != PSI_OK && i + 1 == list.kept && x->err == PSI_E_SHORT)
+			break;
+		if (i == 0) {
+			c->not_before = x->not_before;
+			c->not_after = x->not_after;
+			c = append(s, c, encode(s, encode_leaf, x));
+			if (!c)
+				break;
+			c->leaf_len = c->len;
+		}
+		c->cert_len[c->cert_cnt] = encode(s, encode_cert, x);
+		c = append(s, c, c->cert_len[c->cert_cnt++]);
+	}
+	return c;
+}
+
+void
+chains_add(struct chains *s, const struct psi_handoff_chain *m)
+{
+	struct chain **p = slot(s, m->key), *c;
+	uint32_t len = gather(s, m);
+
+	if (*p)
+		return;
+	if (s->cnt == s->max && s->oldest) {
+		drop(s, slot(s, s->oldest->key));
+		psi_stat_inc(s->stats, PSI_STAT_chain_evicted);
+	}
+	c = calloc(1, sizeof(*c));
+	if (c) {
+		c->not_before = c->not_after = INT64_MIN;
+		c->cut = m->cut || len < m->len;
+		c = parse(s, c, len);
+	}
+	if (!c) {
+		psi_stat_inc(s->stats, PSI_STAT_chain_evicted);
+		return;
+	}
+	memcpy(c->key, m->key, sizeof(c->key));
+	p = slot(s, m->key);
+	c->hash_next = NULL;
+	*p = c;
+	link_newest(s, c);
+	s->cnt++;
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "collector_pvt.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+void
+psi_collector_defaults(struct psi_collector_config *cfg)
+{
+	*cfg = (struct psi_collector_config){.chain_max = 65536, .join_max = 262144};
+}
+
+struct psi_collector *
+psi_collector_open(const struct psi_collector_config *cfg, struct psi_err *err)
+{
+	struct psi_collector *c = aligned_alloc(128, (sizeof(*c) + 127) & ~(size_t)127);
+
+	if (!c) {
+		psi_err_set(err, -ENOMEM, "no memory for the collector");
+		return NULL;
+	}
+	memset(c, 0, sizeof(*c));
+	c->cfg = *cfg;
+	if (chains_open(&c->chains, cfg->chain_max, &c->stats) != 0 ||
+		joins_open(&c->joins, cfg->join_max, &c->stats) != 0) {
+		psi_err_set(err, -ENOMEM, "no memory for the collector's tables");
+		psi_collector_close(c);
+		return NULL;
+	}
+	return c;
+}
+
+void
+psi_collector_close(struct psi_collector *c)
+{
+	if (!c)
+		return;
+	if (c->chains.bucket)
+		chains_close(&c->chains);
+	if (c->joins.bucket)
+		joins_close(&c->joins);
+	free(c);
+}
+
+/* What can be said of the certificate without a trust store: whether its time had come and had not passed. */
+static uint32_t
+cert_status(const struct chain *c, uint64_t now_ns)
+{
+	int64_t now = (int64_t)(now_ns / 1000000000ull);
+	uint32_t st = 0;
+
+	if (!c || !c->cert_cnt)
+		return PSI_CERT_NOT_CHECKED;
+	if (c->not_after != INT64_MIN && now > c->not_after)
+		st |= PSI_CERT_EXPIRED;
+	if (c->not_before != INT64_MIN && now < c->not_before)
+		st |= PSI_CERT_NOT_VALID_YET;
+	return st;
+}
+
+static void
+tell(struct psi_collector *c, const struct psi_rec *r, enum psi_event_type type)
+{
+	struct psi_verdict verdict;
+	struct flow_view v = {.rec = r, .verdict = &verdict};
+	struct psi_event_w w;
+
+	for (int d = 0; d < PSI_DIR_CNT; d++)
+		v.chain[d] = r->has_chain[d] ? chains_find(&c->chains, r->chain_key[d]) : NULL;
+	v.cert_status = cert_status(v.chain[PSI_S2C], r->start_ns);
+	psi_verdict_flow(r, v.cert_status, &verdict);
+	psi_event_begin(&w, c->buf, PSI_EVENT_MAX, type);
+	encode_flow(&w, &v);
+	psi_stat_inc(&c->stats, PSI_STAT_event_out);
+	c->cfg.sink(c->cfg.ctx, psi_event_end(&w, ++c->seq, r->end_ns));
+}
+
+/* The end of a flow whose handshake was told before: its counters and its end complete what waited. */
+static void
+merge(struct psi_rec *into, const struct psi_rec *end)
+{
+	uint64_t hs_ns = into->tcp.hs_ns;
+
+	into->kind |= end->kind;
+	into->why = end->why;
+	into->end_ns = end->end_ns;
+	memcpy(into->bytes, end->bytes, sizeof(into->bytes));
+	memcpy(into->pkts, end->pkts, sizeof(into->pkts));
+	memcpy(into->app_bytes, end->app_bytes, sizeof(into->app_bytes));
+	into->tcp = end->tcp;
+	into->tcp.hs_ns = hs_ns;
+	for (int d = 0; d < PSI_DIR_CNT; d++) {
+		for (unsigned int i = 0;
+			i < end->end_alerts[d] && into->alert_cnt < PSI_REC_ALERT_MAX; i++)
+			into->alert[into->alert_cnt++] = (struct psi_rec_alert){
+				.dir = (uint8_t)d, .encrypted = 1, .closing = 1};
+		if (end->end_alerts[d])
+			into->messages |=
+				d == PSI_C2S ? PSI_MSG_CLIENT_ALERT : PSI_MSG_SERVER_ALERT;
+	}
+}
+
+static void
+on_flow(struct psi_collector *c, const struct psi_rec *r)
+{
+	struct join *j;
+
+	psi_stat_inc(&c->stats, PSI_STAT_rec_taken);
+	if (r->kind & PSI_REC_HANDSHAKE) {
+		if (c->cfg.handshakes && !(r->kind & PSI_REC_AGAIN))
+			tell(c, r, PSI_EVENT_TLS_HANDSHAKE);
+		if (r->kind & PSI_REC_END)
+			tell(c, r, PSI_EVENT_TLS_FLOW);
+		else
+			joins_put(&c->joins, r);
+		if (!(r->kind & PSI_REC_END) || !(r->kind & PSI_REC_AGAIN))
+			return;
+		j = joins_take(&c->joins, r->flow_id);
+		if (j)
+			joins_free(j);
+		return;
+	}
+	j = joins_take(&c->joins, r->flow_id);
+	if (!j) {
+		tell(c, r, PSI_EVENT_TLS_FLOW);
+		return;
+	}
+	merge(&j->rec, r);
+	tell(c, &j->rec, PSI_EVENT_TLS_FLOW);
+	joins_free(j);
+}
+
+uint32_t
+psi_collector_poll(struct psi_collector *c, struct psi_handoff *q, uint32_t max)
+{
+	enum psi_handoff_type type;
+	uint32_t n, len;
+	void *p;
+
+	for (n = 0; n < max && (p = psi_handoff_peek(q, &type, &len)); n++) {
+		switch (type) {
+		case PSI_HANDOFF_FLOW: on_flow(c, p); break;
+		case PSI_HANDOFF_CHAIN: chains_add(&c->chains, p); break;
+		}
+		psi_handoff_consume(q);
+	}
+	return n;
+}
+
+void
+psi_collector_stats_event(
+	struct psi_collector *c, const uint64_t *sum, uint32_t flows_alive, uint64_t now_ns)
+{
+	struct psi_event_w w;
+
+	psi_event_begin(&w, c->buf, PSI_EVENT_MAX, PSI_EVENT_STATS);
+	psi_event_put_u64(&w, PSI_F_STATS_FLOWS_ALIVE, flows_alive);
+	psi_event_put_u64(
+		&w, PSI_F_STATS_LOST_PKTS, (uint64_t)psi_stats_balance(sum, PSI_STAT_PKT_IN, 0));
+	psi_event_put_u64(&w, PSI_F_STATS_LOST_FLOWS,
+		(uint64_t)psi_stats_balance(sum, PSI_STAT_FLOW_IN, flows_alive));
+	psi_event_put_u64(
+		&w, PSI_F_STATS_LOST_RECS, (uint64_t)psi_stats_balance(sum, PSI_STAT_REC_IN, 0));
+	for (enum psi_stat s = 0; s < PSI_STAT_CNT; s++)
+		psi_event_put_count(&w, PSI_F_STATS_COUNTERS, psi_stat_name(s), sum[s]);
+	psi_stat_inc(&c->stats, PSI_STAT_event_out);
+	c->cfg.sink(c->cfg.ctx, psi_event_end(&w, ++c->seq, now_ns));
+}
+
+struct psi_stats *
+psi_collector_stats(struct psi_collector *c)
+{
+	return &c->stats;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* collector_pvt.h: shared by the collector's own .c files. */
+#ifndef COLLECTOR_PVT_H
+#define COLLECTOR_PVT_H
+
+#include "psi_collector.h"
+#include "psi_rec.h"
+#include "psi_verdict.h"
+#include "psi_x509_chain.h"
+
+#define CHAIN_CERT_MAX 16	     /* certificates of one chain that are kept */
+#define CHAIN_LEN_MAX  (256u * 1024) /* bytes of one chain that are read */
+
+/* A distinct chain, parsed once. Its certificates are kept as event fields, ready to be copied. */
+struct chain {
+	uint64_t key[2];
+	struct chain *hash_next, *newer, *older; /* in the hash table; in order of use */
+	int64_t not_before, not_after; /* of the leaf, seconds since 1970; INT64_MIN unreadable */
+	uint32_t cert_cnt;	       /* certificates in blob */
+	uint16_t cut, broken; /* 1: not all bytes were there; the list contradicts itself */
+	uint32_t leaf_len;    /* bytes of blob that hold the leaf's own tls.* fields */
+	uint32_t len;	      /* bytes of blob in all: behind leaf_len, cert_len[] bytes each */
+	uint32_t cert_len[CHAIN_CERT_MAX];
+	uint8_t blob[] __attribute__((aligned(8)));
+};
+
+struct chains {
+	struct psi_stats *stats;
+	struct psi_x509_ctx *x509;
+	struct chain **bucket;
+	uint32_t bucket_cnt, cnt, max;
+	struct chain *newest, *oldest;
+	uint8_t *bytes;	       /* CHAIN_LEN_MAX: one chain in one piece */
+	struct psi_x509 *cert; /* CHAIN_CERT_MAX of them, as they are read */
+	uint8_t *scratch;      /* an event in which certificates are encoded */
+};
+
+int chains_open(struct chains *s, uint32_t max, struct psi_stats *stats);
+void chains_close(struct chains *s);
+/* Parses what a worker sent, unless it is known, and releases the references. */
+void chains_add(struct chains *s, const struct psi_handoff_chain *m);
+/* The chain of a key, NULL when it is not (or no longer) known. */
+const struct chain *chains_find(struct chains *s, const uint64_t key[2]);
+
+/* Handshake data that waits for the end of its flow. */
+struct join {
+	uint64_t flow_id;
+	struct join *hash_next, *newer, *older;
+	struct psi_rec rec; /* with its pieces behind it */
+};
+
+struct joins {
+	struct psi_stats *stats;
+	struct join **bucket;
+	uint32_t bucket_cnt, cnt, max;
+	struct join *newest, *oldest;
+};
+
+int joins_open(struct joins *s, uint32_t max, struct psi_stats *stats);
+void joins_close(struct joins *s);
+void joins_put(struct joins *s, const struct psi_rec *r);
+/* Takes the data of a flow out; NULL when there is none. The caller frees it with joins_free. */
+struct join *joins_take(struct joins *s, uint64_t flow_id);
+void joins_free(struct join *j);
+
+/* What there is to say of a flow. chain, by dir: NULL when unknown. */
+struct flow_view {
+	const struct psi_rec *rec;
+	const struct chain *chain[2];
+	uint32_t cert_status;
+	const struct psi_verdict *verdict;
+};
+
+void encode_flow(struct psi_event_w *w, const struct flow_view *v);
+/* One certificate as fields: those inside an element of a chain; those that stand for the leaf directly under tls. */
+void encode_cert(struct psi_event_w *w, const struct psi_x509 *c);
+void encode_leaf(struct psi_event_w *w, const struct psi_x509 *c);
+
+struct psi_collector {
+	struct psi_stats stats;
+	struct psi_collector_config cfg;
+	struct chains chains;
+	struct joins joins;
+	uint64_t seq;
+	uint64_t buf[PSI_EVENT_MAX / 8 + 1];
+};
+
+#endif

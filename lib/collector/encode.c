@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A flow, and the certificates in it, as event fields. */
+#include "collector_pvt.h"
+#include "psi_net.h"
+
+#define SSL2 0x0002 /* its suites have three bytes and no names here */
+
+static const char *const side_name[3] = {NULL, "client", "server"}; /* by 1 + enum psi_dir */
+
+static void
+put_piece(struct psi_event_w *w, enum psi_field f, const struct psi_rec *r, enum psi_rec_var v)
+{
+	uint32_t len;
+	const uint8_t *p = psi_rec_piece(r, v, &len);
+
+	if (p)
+		psi_event_put_bytes(w, f, p, len);
+}
+
+/* Names behind a length byte each, as ALPN sends them. */
+static void
+put_names(struct psi_event_w *w, enum psi_field f, const struct psi_rec *r, enum psi_rec_var v)
+{
+	uint32_t len;
+	const uint8_t *p = psi_rec_piece(r, v, &len);
+
+	while (p && len && p[0] < len) {
+		psi_event_put_bytes(w, f, p + 1, p[0]);
+		len -= 1u + p[0];
+		p += 1u + p[0];
+	}
+}
+
+static void
+put_list(struct psi_event_w *w, enum psi_field f, const struct psi_rec *r, enum psi_rec_var v)
+{
+	uint32_t len;
+	const uint8_t *p = psi_rec_piece(r, v, &len);
+	uint16_t list[512];
+
+	if (!p)
+		return;
+	len = PSI_MIN(len, (uint32_t)sizeof(list));
+	memcpy(list, p, len);
+	psi_event_put_u16s(w, f, list, len / sizeof(list[0]));
+}
+
+static void
+put_ip(struct psi_event_w *w, enum psi_field f, const uint8_t addr[16], bool ipv4)
+{
+	psi_event_put_bytes(w, f, ipv4 ? addr + 12 : addr, ipv4 ? 4 : 16);
+}
+
+static void
+put_tunnels(struct psi_event_w *w, const struct psi_rec *r)
+{
+	for (unsigned int i = 0; i < r->tunnel_cnt; i++) {
+		static const struct {
+			enum psi_tunnel type;
+			enum psi_field field;
+		} ids[] = {
+			{PSI_TUNNEL_VXLAN, PSI_F_TUNNEL_VNI},
+			{PSI_TUNNEL_VXLAN_GPE, PSI_F_TUNNEL_VNI},
+			{PSI_TUNNEL_GENEVE, PSI_F_TUNNEL_VNI},
+			{PSI_TUNNEL_GRE, PSI_F_TUNNEL_KEY},
+			{PSI_TUNNEL_GTPU, PSI_F_TUNNEL_TEID},
+			{PSI_TUNNEL_MPLS, PSI_F_TUNNEL_LABEL},
+			{PSI_TUNNEL_NVGRE, PSI_F_TUNNEL_VSID},
+			{PSI_TUNNEL_PPPOE, PSI_F_TUNNEL_SESSION},
+			{PSI_TUNNEL_ERSPAN, PSI_F_TUNNEL_SESSION},
+			{PSI_TUNNEL_L2TPV3, PSI_F_TUNNEL_SESSION},
+		};
+
+		psi_event_open(w, PSI_F_TUNNEL);
+		psi_event_put_str(w, PSI_F_TUNNEL_TYPE, psi_tunnel_name(r->tunnel[i].type));
+		for (size_t k = 0; k < PSI_COUNT(ids); k++)
+			if (ids[k].type == r->tunnel[i].type)
+				psi_event_put_u64(w, ids[k].field, r->tunnel[i].id);
+		psi_event_close(w);
+	}
+}
+
+static void
+put_flow(struct psi_event_w *w, const struct psi_rec *r)
+{
+	static const char *const by[] = {[PSI_CLIENT_BY_HELLO] = "hello",
+		[PSI_CLIENT_BY_SYN] = "syn",
+		[PSI_CLIENT_BY_GUESS] = "guess"};
+
+	psi_event_put_u64(w, PSI_F_FLOW_ID, r->flow_id);
+	put_ip(w, PSI_F_SRC_IP, r->addr[PSI_C2S], r->ipv4);
+	psi_event_put_u64(w, PSI_F_SRC_PORT, r->port[PSI_C2S]);
+	put_ip(w, PSI_F_DEST_IP, r->addr[PSI_S2C], r->ipv4);
+	psi_event_put_u64(w, PSI_F_DEST_PORT, r->port[PSI_S2C]);
+	psi_event_put_str(w, PSI_F_PROTO, "TCP");
+	if (r->vlan_cnt)
+		psi_event_put_u16s(w, PSI_F_VLAN, r->vlan, r->vlan_cnt);
+	put_tunnels(w, r);
+	psi_event_put_u64(w, PSI_F_FLOW_START, r->start_ns);
+	psi_event_put_u64(w, PSI_F_FLOW_END, r->end_ns);
+	if (r->kind & PSI_REC_END)
+		psi_event_put_str(w, PSI_F_FLOW_REASON, psi_rec_why_name(r->why));
+	psi_event_put_str(w, PSI_F_FLOW_CLIENT_BY, by[r->client_by]);
+	psi_event_put_u64(w, PSI_F_BYTES_C2S, r->bytes[PSI_C2S]);
+	psi_event_put_u64(w, PSI_F_BYTES_S2C, r->bytes[PSI_S2C]);
+	psi_event_put_u64(w, PSI_F_PKTS_C2S, r->pkts[PSI_C2S]);
+	psi_event_put_u64(w, PSI_F_PKTS_S2C, r->pkts[PSI_S2C]);
+	psi_event_put_u64(w, PSI_F_APP_C2S, r->app_bytes[PSI_C2S]);
+	psi_event_put_u64(w, PSI_F_APP_S2C, r->app_bytes[PSI_S2C]);
+}
+
+/* µs from the last handshake record to ns; not put when it came before, or there was none. */
+static void
+put_after(struct psi_event_w *w, enum psi_field f, uint64_t ns, uint64_t hs_ns)
+{
+	if (ns && hs_ns && ns >= hs_ns)
+		psi_event_put_u64(w, f, (ns - hs_ns) / 1000);
+}
+
+static void
+put_tcp(struct psi_event_w *w, const struct psi_rec *r)
+{
+	psi_event_put_str(w, PSI_F_TCP_RST, side_name[r->tcp.first_rst]);
+	psi_event_put_str(w, PSI_F_TCP_FIN, side_name[r->tcp.first_fin]);
+	put_after(w, PSI_F_TCP_RST_AFTER, r->tcp.rst_ns, r->tcp.hs_ns);
+	put_after(w, PSI_F_TCP_FIN_AFTER, r->tcp.fin_ns, r->tcp.hs_ns);
+	psi_event_put_u64(w, PSI_F_TCP_SYN, r->tcp.syn != 0);
+	psi_event_put_u64(w, PSI_F_TCP_RETRANS, r->tcp.retrans);
+	psi_event_put_u64(w, PSI_F_TCP_OOO, r->tcp.ooo);
+	psi_event_put_u64(w, PSI_F_TCP_GAPS, r->tcp.gaps);
+	psi_event_put_u64(w, PSI_F_TCP_MIDSTREAM, r->tcp.midstream);
+	if (r->tcp.conflict)
+		psi_event_put_u64(w, PSI_F_TCP_CONFLICT, 1);
+	if (r->tcp.acked_hole)
+		psi_event_put_u64(w, PSI_F_TCP_ACKED_HOLE, 1);
+}
+
+static void
+put_alerts(struct psi_event_w *w, const struct psi_rec *r)
+{
+	for (unsigned int i = 0; i < r->alert_cnt; i++) {
+		const struct psi_rec_alert *a = &r->alert[i];
+
+		psi_event_open(w, PSI_F_ALERTS);
+		psi_event_put_str(w, PSI_F_ALERT_DIR, a->dir == PSI_C2S ? "c2s" : "s2c");
+		if (!a->encrypted) {
+			psi_event_put_u64(w, PSI_F_ALERT_LEVEL, a->level);
+			psi_event_put_u64(w, PSI_F_ALERT_CODE, a->code);
+		}
+		psi_event_put_u64(w, PSI_F_ALERT_ENCRYPTED, a->encrypted);
+		psi_event_put_u64(w, PSI_F_ALERT_INFERRED, a->inferred);
+		psi_event_put_u64(w, PSI_F_ALERT_CLOSING, a->closing);
+		if (a->len)
+			psi_event_put_u64(w, PSI_F_ALERT_LEN, a->len);
+		psi_event_close(w);
+	}
+}
+
+static void
+put_records(struct psi_event_w *w, enum psi_field f, const struct psi_rec *r, enum psi_dir d)
+{
+	if (r->enc_cnt[d])
+		psi_event_put_u16s(w, f, r->enc_len[d], PSI_MIN(r->enc_cnt[d], PSI_REC_RECORD_MAX));
+}
+
+static void
+put_hello(struct psi_event_w *w, const struct psi_rec *r)
+{
+	/* A draft is not the version it became: it has a number, but no name. */
+	if (r->version_raw && r->version_raw != r->version)
+		psi_event_put_u64(w, PSI_F_TLS_VERSION_RAW, r->version_raw);
+	else if (r->version)
+		psi_event_put_u64(w, PSI_F_TLS_VERSION, r->version);
+	if (r->messages & PSI_MSG_SERVER_HELLO && r->version != SSL2)
+		psi_event_put_u64(w, PSI_F_TLS_CIPHER, r->cipher);
+	if (r->group)
+		psi_event_put_u64(w, PSI_F_TLS_GROUP, r->group);
+	if (r->sigscheme)
+		psi_event_put_u64(w, PSI_F_TLS_SIGSCHEME, r->sigscheme);
+	put_piece(w, PSI_F_TLS_SNI, r, PSI_VAR_SNI);
+	put_piece(w, PSI_F_TLS_ALPN, r, PSI_VAR_ALPN);
+	put_names(w, PSI_F_TLS_CLIENT_ALPNS, r, PSI_VAR_CLIENT_ALPNS);
+	put_piece(w, PSI_F_TLS_JA3, r, PSI_VAR_JA3);
+	put_piece(w, PSI_F_TLS_JA3_STR, r, PSI_VAR_JA3_STR);
+	put_piece(w, PSI_F_TLS_JA3S, r, PSI_VAR_JA3S);
+	put_piece(w, PSI_F_TLS_JA3S_STR, r, PSI_VAR_JA3S_STR);
+	put_piece(w, PSI_F_TLS_JA4, r, PSI_VAR_JA4);
+	put_list(w, PSI_F_TLS_CH_VERSIONS, r, PSI_VAR_VERSIONS);
+	put_list(w, PSI_F_TLS_CH_CIPHERS, r, PSI_VAR_CIPHERS);
+	put_list(w, PSI_F_TLS_CH_EXTS, r, PSI_VAR_EXTENSIONS);
+	put_list(w, PSI_F_TLS_CH_GROUPS, r, PSI_VAR_GROUPS);
+	put_list(w, PSI_F_TLS_CH_KEY_SHARES, r, PSI_VAR_KEY_SHARES);
+	put_list(w, PSI_F_TLS_CH_SIGALGS, r, PSI_VAR_SIGALGS);
+	put_list(w, PSI_F_TLS_CH_POINT_FORMATS, r, PSI_VAR_POINT_FORMATS);
+	if (r->messages & PSI_MSG_CLIENT_HELLO) {
+		psi_event_put_u64(w, PSI_F_TLS_SESSION_ID_C2S, r->session_id_len[PSI_C2S]);
+		psi_event_put_u64(w, PSI_F_TLS_TICKET_LEN, r->ticket_len);
+	}
+	if (r->messages & PSI_MSG_SERVER_HELLO) {
+		psi_event_put_u64(w, PSI_F_TLS_SESSION_ID_S2C, r->session_id_len[PSI_S2C]);
+		psi_event_put_u64(w, PSI_F_TLS_RESUMED, (r->note & PSI_TLS_RESUMED) != 0);
+	}
+	if (r->note & PSI_TLS_ECH)
+		psi_event_put_u64(w, PSI_F_TLS_ECH, 1);
+	if (r->note & PSI_TLS_OCSP_STAPLED)
+		psi_event_put_u64(w, PSI_F_TLS_OCSP_STAPLED, 1);
+	if (r->note)
+		psi_event_put_u64(w, PSI_F_TLS_NOTES, r->note);
+}
+
+static void
+put_chain(struct psi_event_w *w, enum psi_field f, enum psi_field cut, const struct chain *c,
+	bool record_cut)
+{
+	const uint8_t *p;
+
+	if (!c)
+		return;
+	p = c->blob + c->leaf_len;
+	for (uint32_t i = 0; i < c->cert_cnt; i++) {
+		psi_event_open(w, f);
+		psi_event_put_fields(w, p, c->cert_len[i]);
+		psi_event_close(w);
+		p += c->cert_len[i];
+	}
+	if (c->cut || record_cut)
+		psi_event_put_u64(w, cut, 1);
+}
+
+static void
+put_chains(struct psi_event_w *w, const struct flow_view *v)
+{
+	const struct chain *server = v->chain[PSI_S2C];
+
+	if (server && server->leaf_len)
+		psi_event_put_fields(w, server->blob, server->leaf_len);
+	put_chain(w, PSI_F_TLS_CHAIN, PSI_F_TLS_CHAIN_CUT, server, v->rec->chain_cut[PSI_S2C]);
+	put_chain(w, PSI_F_TLS_CLIENT_CHAIN, PSI_F_TLS_CLIENT_CHAIN_CUT, v->chain[PSI_C2S],
+		v->rec->chain_cut[PSI_C2S]);
+	psi_event_put_u64(w, PSI_F_TLS_CERT_STATUS, v->cert_status);
+}
+
+void
+encode_flow(struct psi_event_w *w, const struct flow_view *v)
+{
+	const struct psi_rec *r = v->rec;
+
+	put_flow(w, r);
+	put_tcp(w, r);
+	if (r->kind & PSI_REC_HANDSHAKE) {
+		put_hello(w, r);
+		put_chains(w, v);
+		psi_event_put_u64(w, PSI_F_FLAGS, r->flags);
+		psi_event_put_u64(w, PSI_F_MESSAGES, r->messages & ~r->inferred);
+		if (r->inferred)
+			psi_event_put_u64(w, PSI_F_INFERRED, r->inferred);
+		psi_event_put_bytes(w, PSI_F_SEQUENCE, r->seq, r->seq_len);
+		put_alerts(w, r);
+		put_records(w, PSI_F_RECORDS_C2S, r, PSI_C2S);
+		put_records(w, PSI_F_RECORDS_S2C, r, PSI_S2C);
+	}
+	psi_event_put_str(w, PSI_F_ERROR, r->err == PSI_OK ? "SUCCESS" : psi_rc_name(r->err));
+	psi_event_put_u64(w, PSI_F_CLASS, v->verdict->class);
+	psi_event_put_f64(w, PSI_F_CONFIDENCE, (double)v->verdict->confidence);
+	psi_event_put_u64(w, PSI_F_EVIDENCE, v->verdict->evidence);
+	psi_event_put_str(w, PSI_F_REASON, v->verdict->reason);
+}
+
+static void
+put_time(struct psi_event_w *w, enum psi_field f, int64_t t)
+{
+	if (t != INT64_MIN)
+		psi_event_put_u64(w, f, (uint64_t)t);
+}
+
+static void
+put_sans(struct psi_event_w *w, enum psi_field f, const struct psi_x509 *c)
+{
+	enum psi_x509_san kind;
+	const uint8_t *p;
+	uint32_t at = 0, len;
+
+	while (psi_x509_san_next(c, &at, &kind, &p, &len))
+		if (kind == PSI_SAN_DNS || kind == PSI_SAN_EMAIL || kind == PSI_SAN_URI)
+			psi_event_put_bytes(w, f, p, len);
+}
+
+void
+encode_leaf(struct psi_event_w *w, const struct psi_x509 *c)
+{
+	psi_event_put_str(w, PSI_F_TLS_SUBJECT, c->subject);
+	psi_event_put_str(w, PSI_F_TLS_ISSUERDN, c->issuer);
+	psi_event_put_bytes(w, PSI_F_TLS_SERIAL, c->serial, c->serial_len);
+	psi_event_put_bytes(w, PSI_F_TLS_FINGERPRINT, c->sha1, sizeof(c->sha1));
+	put_time(w, PSI_F_TLS_NOTBEFORE, c->not_before);
+	put_time(w, PSI_F_TLS_NOTAFTER, c->not_after);
+	put_sans(w, PSI_F_TLS_SAN, c);
+}
+
+void
+encode_cert(struct psi_event_w *w, const struct psi_x509 *c)
+{
+	static const uint8_t no_key[32];
+	char key[32];
+
+	psi_event_put_str(w, PSI_F_CERT_SUBJECT, c->subject);
+	psi_event_put_str(w, PSI_F_CERT_ISSUER, c->issuer);
+	psi_event_put_bytes(w, PSI_F_CERT_SERIAL, c->serial, c->serial_len);
+	psi_event_put_bytes(w, PSI_F_CERT_SHA1, c->sha1, sizeof(c->sha1));
+	psi_event_put_bytes(w, PSI_F_CERT_SHA256, c->sha256, sizeof(c->sha256));
+	if (memcmp(c->spki_sha256, no_key, sizeof(no_key)) != 0)
+		psi_event_put_bytes(
+			w, PSI_F_CERT_SPKI_SHA256, c->spki_sha256, sizeof(c->spki_sha256));
+	put_time(w, PSI_F_CERT_NOTBEFORE, c->not_before);
+	put_time(w, PSI_F_CERT_NOTAFTER, c->not_after);
+	psi_event_put_u64(w, PSI_F_CERT_CA, (c->note & PSI_X509_CA) != 0);
+	if (c->note & PSI_X509_HAS_PATHLEN)
+		psi_event_put_u64(w, PSI_F_CERT_PATHLEN, c->pathlen);
+	if (c->key_type != PSI_KEY_UNKNOWN)
+		psi_event_put_str(w, PSI_F_CERT_KEY, psi_x509_key_name(c, key, sizeof(key)));
+	psi_event_put_str(w, PSI_F_CERT_SIGALG, c->sigalg);
+	put_sans(w, PSI_F_CERT_SAN, c);
+	psi_event_put_bytes(w, PSI_F_CERT_SKI, c->ski, c->ski_len);
+	psi_event_put_bytes(w, PSI_F_CERT_AKI, c->aki, c->aki_len);
+	psi_event_put_u64(w, PSI_F_CERT_SCTS, c->sct_cnt);
+	psi_event_put_u64(w, PSI_F_CERT_LEN, c->len);
+	if (c->err != PSI_OK)
+		psi_event_put_str(w, PSI_F_CERT_ERROR, psi_rc_text(c->err));
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* psi_collector.h: records of the workers -> chains interned, halves of a flow joined, verdict, events.
+ *
+ * Out of scope: packets; where events go (the sink's business).
+ * Thread: one thread. The sink is called on it and must not block in a live engine. */
+#ifndef PSI_COLLECTOR_H
+#define PSI_COLLECTOR_H
+
+#include "psi_base.h"
+#include "psi_event.h"
+#include "psi_handoff.h"
+#include "psi_stats.h"
+
+struct psi_collector_config {
+	uint32_t
+		chain_max; /* distinct certificate chains remembered; the least recently used goes first */
+	uint32_t join_max; /* flows whose handshake data waits for their end; likewise */
+	bool handshakes;   /* make tls_handshake events, too */
+	/* A finished event. It is good during the call only. */
+	void (*sink)(void *ctx, const struct psi_event *e);
+	void *ctx;
+};
+
+/* psi_collector_defaults: what `pinsight read` uses; sink is left NULL. */
+void psi_collector_defaults(struct psi_collector_config *cfg);
+
+struct psi_collector;
+
+/* psi_collector_open: NULL with the reason in err. psi_collector_close frees everything. */
+struct psi_collector *
+psi_collector_open(const struct psi_collector_config *cfg, struct psi_err *err);
+void psi_collector_close(struct psi_collector *c);
+
+/* psi_collector_poll takes at most max records from a queue. Returns how many it took. */
+uint32_t psi_collector_poll(struct psi_collector *c, struct psi_handoff *q, uint32_t max);
+
+/* psi_collector_stats_event makes a stats event of summed counters (PSI_STAT_CNT values) at a time and gives it to
+ * the sink. */
+void psi_collector_stats_event(
+	struct psi_collector *c, const uint64_t *sum, uint32_t flows_alive, uint64_t now_ns);
+
+/* psi_collector_stats: its own counters; any thread may read them. */
+struct psi_stats *psi_collector_stats(struct psi_collector *c);
+
+#endif
