@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pinsight read: captures through the same worker and collector that a NIC feeds, on one core, in packet time. */
+#include "pinsight.h"
+
+#include "psi_collector.h"
+#include "psi_export.h"
+#include "psi_port.h"
+#include "psi_worker.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define POOL_MBUFS  16383 /* 2^n - 1, as mempools like it */
+#define MBUF_ROOM   (RTE_PKTMBUF_HEADROOM + 2048)
+#define EAL_MEM_MB  96 /* the mbufs take 40 of them, as one piece */
+#define QUEUE_BYTES (4u << 20)
+
+struct run {
+	bool json, all, quiet, failed_only;
+	struct rte_mempool *pool;
+	struct psi_handoff queue;
+	void *queue_mem;
+	struct psi_worker *worker;
+	struct psi_collector *collector;
+	struct psi_table *table;
+	char *json_buf;
+	uint64_t sum[PSI_STAT_CNT]; /* of the files read so far */
+	uint64_t verdicts[PSI_CLASS_CNT];
+	uint64_t last_ns; /* largest packet time of the file before */
+	time_t progress_at;
+	bool write_failed;
+};
+
+static volatile sig_atomic_t
+	interrupted; /* set by a signal handler: the one use that volatile has */
+
+static void
+on_signal(int sig)
+{
+	interrupted = sig;
+}
+
+static const char help[] =
+	"usage: pinsight read [OPTION...] FILE...\n"
+	"\n"
+	"Reads captures (pcap or pcapng; - is standard input) and prints each TLS connection: who talked\n"
+	"to which host, the handshake messages seen, alerts, and a verdict with its reason. Needs no root,\n"
+	"no network card and no huge pages. Times are those of the packets; the same capture always gives\n"
+	"the same output.\n"
+	"\n"
+	"  --json       JSON Lines on standard output, one tls_flow event a connection (docs/events.md)\n"
+	"  --all        with --json: stats events too, and connections that are not TLS (not_tls)\n"
+	"  --failed     table: only connections that did not go through\n"
+	"  --quiet      only the summary; with --json: only the events, no summary\n"
+	"  -h, --help   this text\n"
+	"\n"
+	"Several files are read one after the other. One that begins where the one before ended (rotated\n"
+	"captures) continues its connections.\n"
+	"\n"
+	"Exit status: 0 all read; 1 a file could not be read to its end (what came before is reported);\n"
+	"2 called wrongly.\n"
+	"\n"
+	"Examples:\n"
+	"  pinsight read office.pcapng\n"
+	"  pinsight read --json office.pcapng | jq 'select(.verdict.class != \"normal\") | .tls.sni'\n"
+	"  tcpdump -w - -c 100000 | pinsight read -\n";
+
+/* ---- where events go ---- */
+
+static void
+on_event(void *ctx, const struct psi_event *e)
+{
+	struct run *r = ctx;
+	struct psi_event_r fields;
+	struct psi_value v;
+	int n;
+
+	if (e->type == PSI_EVENT_TLS_FLOW) {
+		psi_event_fields(e, &fields);
+		if (psi_event_find(&fields, PSI_F_CLASS, &v) && psi_value_u64(&v) < PSI_CLASS_CNT)
+			r->verdicts[psi_value_u64(&v)]++;
+	}
+	if (r->table)
+		psi_table_event(r->table, e);
+	if (!r->json || r->write_failed)
+		return;
+	n = psi_json_event(e, r->json_buf, PSI_JSON_MAX);
+	PSI_ASSERT(n > 0, "PSI_JSON_MAX suffices for every event");
+	if (fwrite(r->json_buf, 1, (size_t)n, stdout) != (size_t)n)
+		r->write_failed = true;
+}
+
+/* The queue is full: on one core, that is the collector's turn. */
+static bool
+make_room(void *ctx)
+{
+	struct run *r = ctx;
+
+	return psi_collector_poll(r->collector, &r->queue, UINT32_MAX) > 0;
+}
+
+/* ---- set-up ---- */
+
+static unsigned int
+terminal_width(void)
+{
+	struct winsize ws;
+
+	if (!isatty(STDOUT_FILENO))
+		return 0;
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col >= 40 ? ws.ws_col : 80;
+}
+
+static int
+open_output(struct run *r)
+{
+	struct psi_table_config cfg = {
+		.out = stdout, .width = terminal_width(), .all = !r->failed_only};
+
+	cfg.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	if (r->json && !(r->json_buf = malloc(PSI_JSON_MAX)))
+		return -ENOMEM;
+	if (!r->json && !r->quiet && !(r->table = psi_table_open(&cfg)))
+		return -ENOMEM;
+	return 0;
+}
+
+static int
+open_engine(struct run *r, struct psi_err *err)
+{
+	struct psi_worker_config wc;
+	struct psi_collector_config cc;
+
+	if (psi_eal_init("pinsight", EAL_MEM_MB, err) != 0)
+		return -EIO;
+	r->pool = rte_pktmbuf_pool_create("packets", POOL_MBUFS, 256, 0, MBUF_ROOM, SOCKET_ID_ANY);
+	r->queue_mem = aligned_alloc(128, QUEUE_BYTES);
+	if (!r->pool || !r->queue_mem || open_output(r) != 0)
+		return psi_err_set(err, -ENOMEM, "no memory for packet buffers");
+	psi_handoff_init(&r->queue, r->queue_mem, QUEUE_BYTES);
+	psi_collector_defaults(&cc);
+	cc.sink = on_event;
+	cc.ctx = r;
+	r->collector = psi_collector_open(&cc, err);
+	psi_worker_defaults(&wc);
+	wc.report_other = r->all;
+	r->worker = psi_worker_open(&wc, &r->queue, make_room, r, err);
+	return r->worker && r->collector ? 0 : -ENOMEM;
+}
+
+static void
+close_engine(struct run *r)
+{
+	psi_worker_close(r->worker);
+	psi_collector_close(r->collector);
+	psi_table_close(r->table);
+	rte_mempool_free(r->pool);
+	free(r->queue_mem);
+	free(r->json_buf);
+}
+
+/* ---- reading ---- */
+
+/* On a terminal, once a second, from the second second on. */
+static void
+progress(struct run *r, const struct psi_port *port, const char *path, uint64_t packets, bool done)
+{
+	time_t now;
+	double part;
+
+	if (r->quiet || !isatty(STDERR_FILENO))
+		return;
+	now = time(NULL);
+	if (!r->progress_at)
+		r->progress_at = now + 1;
+	if (done) {
+		if (now > r->progress_at)
+			fprintf(stderr, "\r\033[K");
+		return;
+	}
+	if (now <= r->progress_at)
+		return;
+	r->progress_at = now;
+	part = psi_port_done(port);
+	if (part >= 0)
+		fprintf(stderr, "\r\033[K%s: %3.0f %%, %.1f million packets", path, part * 100,
+			(double)packets / 1e6);
+	else
+		fprintf(stderr, "\r\033[K%s: %.1f million packets", path, (double)packets / 1e6);
+	fflush(stderr);
+}
+
+/* A file that begins before the one before ended is another recording: its connections are not continued. */
+static void
+begin_file(struct run *r, uint64_t first_ns)
+{
+	if (r->last_ns && first_ns < r->last_ns) {
+		psi_worker_stop(r->worker);
+		make_room(r);
+	}
+}
+
+static int
+read_file(struct run *r, const char *path)
+{
+	struct rte_mbuf *m[PSI_WORKER_BURST];
+	uint64_t ts[PSI_WORKER_BURST], packets = 0;
+	uint32_t wire[PSI_WORKER_BURST];
+	struct psi_err err = {""};
+	struct psi_port *port = psi_port_open_pcap(path, r->pool, &err);
+	enum psi_link link;
+	uint16_t n;
+	int rc;
+
+	if (!port) {
+		fprintf(stderr, "pinsight read: %s\n", err.text);
+		return EXIT_TROUBLE;
+	}
+	while (!interrupted && (n = psi_port_rx(port, m, ts, wire, PSI_WORKER_BURST, &link)) > 0) {
+		if (!packets)
+			begin_file(r, ts[0]);
+		for (uint16_t i = 0; i < n; i++)
+			r->last_ns = PSI_MAX(r->last_ns, ts[i]);
+		psi_worker_burst(r->worker, link, m, ts, wire, n);
+		psi_collector_poll(r->collector, &r->queue, UINT32_MAX);
+		packets += n;
+		if (packets % 8192 < n)
+			progress(r, port, path, packets, false);
+	}
+	progress(r, port, path, packets, true);
+	rc = psi_port_status(port, &err);
+	if (rc < 0)
+		fprintf(stderr, "pinsight read: %s; the %llu packets before are reported\n",
+			err.text, (unsigned long long)packets);
+	psi_port_close(port);
+	return rc < 0 ? EXIT_TROUBLE : EXIT_DONE;
+}
+
+static void
+finish(struct run *r)
+{
+	struct psi_ledger l = {.sum = r->sum, .classes = r->verdicts};
+
+	l.colour = isatty(r->json ? STDERR_FILENO : STDOUT_FILENO) && !getenv("NO_COLOR");
+	psi_worker_stop(r->worker);
+	make_room(r);
+	psi_stats_sum(psi_worker_stats(r->worker), r->sum);
+	psi_stats_sum(psi_collector_stats(r->collector), r->sum);
+	if (r->all && r->json)
+		psi_collector_stats_event(
+			r->collector, r->sum, psi_worker_alive(r->worker), r->last_ns);
+	if (r->table)
+		psi_table_finish(r->table);
+	l.flows_alive = psi_worker_alive(r->worker);
+	if (!r->json || !r->quiet)
+		psi_ledger_print(r->json ? stderr : stdout, &l);
+}
+
+static int
+parse(struct run *r, int argc, char **argv)
+{
+	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
+		{"all", no_argument, NULL, 'a'}, {"quiet", no_argument, NULL, 'q'},
+		{"failed", no_argument, NULL, 'f'}, {"help", no_argument, NULL, 'h'}, {0}};
+	int o;
+
+	opterr = 0;
+	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+		switch (o) {
+		case 'j': r->json = true; break;
+		case 'a': r->all = true; break;
+		case 'q': r->quiet = true; break;
+		case 'f': r->failed_only = true; break;
+		case 'h': fputs(help, stdout); return 'h';
+		default: return usage_error("read", "there is no option '%s'", argv[optind - 1]);
+		}
+	}
+	if (optind == argc)
+		return usage_error("read", "name at least one capture file");
+	return 0;
+}
+
+int
+cmd_read(int argc, char **argv)
+{
+	struct sigaction act = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+	struct run r = {0};
+	struct psi_err err = {""};
+	int rc = parse(&r, argc, argv);
+
+	if (rc)
+		return rc == 'h' ? EXIT_DONE : rc;
+	if (open_engine(&r, &err) != 0) {
+		fprintf(stderr, "pinsight read: %s\n", err.text);
+		close_engine(&r);
+		return EXIT_TROUBLE;
+	}
+	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGTERM, &act, NULL);
+	for (int i = optind; i < argc && !interrupted; i++)
+		rc |= read_file(&r, argv[i]);
+	finish(&r);
+	if (interrupted) {
+		fprintf(stderr,
+			"pinsight read: interrupted; what was read until then is reported\n");
+		rc = EXIT_TROUBLE;
+	}
+	if (fflush(stdout) != 0 || r.write_failed) {
+		fprintf(stderr, "pinsight read: cannot write to standard output: %s\n",
+			strerror(errno));
+		rc = EXIT_TROUBLE;
+	}
+	close_engine(&r);
+	return rc;
+}

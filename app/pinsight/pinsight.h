@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pinsight.h: the subcommands of the program. Each takes the arguments from its own name on (argv[0]) and returns an
+ * exit status: 0 done, 1 done in part or failed, 2 called wrongly. */
+#ifndef PINSIGHT_H
+#define PINSIGHT_H
+
+enum { EXIT_DONE = 0, EXIT_TROUBLE = 1, EXIT_USAGE = 2 };
+
+int cmd_read(int argc, char **argv);
+
+/* usage_error: one line on what is wrong and one on where help is; returns EXIT_USAGE. */
+int usage_error(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
