@@ -138,6 +138,23 @@ psi_net_decode(enum psi_link link, const uint8_t *p, uint32_t len, uint32_t fram
 	return walk(link, p, len, frame_len, identity, out);
 }
 
+enum psi_net_rc
+psi_net_decode_joined(const uint8_t *p, uint32_t len, uint32_t pkt_len, unsigned int identity,
+	struct psi_pkt *pkt)
+{
+	struct walk w = {.p = p, .identity = identity, .o = pkt};
+
+	PSI_ASSERT(len <= pkt_len, "the contiguous start is part of the packet");
+	w.mem = w.end = PSI_MIN(pkt_len, FRAME_MAX);
+	w.have = PSI_MIN(len, w.mem);
+	w.vlan = pkt->tuple.vlan;
+	w.tunnel = pkt->tuple.tunnel;
+	w.tunnel_id = pkt->tuple.tunnel_id;
+	pkt->note = pkt->frag_more = 0;
+	pkt->l3_off = pkt->payload_off = pkt->payload_len = pkt->payload_cap = 0;
+	return walk_run(&w, L_raw);
+}
+
 static const struct {
 	const char *name, *id_name;
 } tunnels[] = {

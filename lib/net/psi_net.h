@@ -29,10 +29,10 @@ enum psi_link {
 
 /* What became of a frame. */
 enum psi_net_rc {
-	PSI_NET_TCP, /* all fields of struct psi_pkt are set but frag_id and frag_off */
-	PSI_NET_UDP, /* likewise, and but the tcp_ fields */
-	PSI_NET_FRAGMENT, /* an IP fragment: frag_*, l3_off, note, vlan, tunnel are set, payload_* is its piece of the
-			    * datagram; no tuple */
+	PSI_NET_TCP,	  /* all fields of struct psi_pkt are set but frag_id and frag_off */
+	PSI_NET_UDP,	  /* likewise, and but the tcp_ fields */
+	PSI_NET_FRAGMENT, /* an IP fragment: frag_*, l3_off, note, vlan, tunnel are set, payload_* is its
+			    * piece of the datagram; of the tuple only vlan, tunnel, tunnel_id */
 	PSI_NET_OTHER_IP,  /* IP, but no TCP or UDP inside */
 	PSI_NET_NOT_IP,	   /* no IP inside */
 	PSI_NET_SHORT,	   /* the capture, or its contiguous start, ends inside a header */
@@ -111,5 +111,13 @@ enum psi_net_identity {
  * Returns the result. out->l3_off is 0 when no IP header was reached (and in a raw IP frame). */
 enum psi_net_rc psi_net_decode(enum psi_link link, const uint8_t *p, uint32_t len,
 	uint32_t frame_len, unsigned int identity, struct psi_pkt *out);
+
+/* psi_net_decode_joined goes on where psi_net_decode said FRAGMENT, once the datagram has been put together.
+ * p, len, pkt_len: the datagram, from its IP header; as for psi_net_decode.
+ * pkt: as psi_net_decode left it for any of the fragments: its tags and tunnels stand in front of the datagram's. The
+ *   offsets are from p afterwards.
+ * Returns the result; FRAGMENT again when the datagram holds a fragment inside a tunnel. */
+enum psi_net_rc psi_net_decode_joined(const uint8_t *p, uint32_t len, uint32_t pkt_len,
+	unsigned int identity, struct psi_pkt *pkt);
 
 #endif

@@ -244,6 +244,18 @@ ip_span(struct walk *w, uint32_t len)
 	trim(w, len);
 }
 
+/* set_identity: what of tags and tunnels belongs to the tuple. */
+static void
+set_identity(struct walk *w)
+{
+	struct psi_tuple *t = &w->o->tuple;
+	bool by_tunnel = w->identity & PSI_NET_ID_TUNNEL;
+
+	t->tunnel_id = by_tunnel ? w->tunnel_id : 0;
+	t->tunnel = by_tunnel ? w->tunnel : PSI_TUNNEL_NONE;
+	t->vlan = w->identity & PSI_NET_ID_VLAN ? w->vlan : 0;
+}
+
 /* fragment: a piece of a datagram at off; the caller has set frag_id. */
 static int
 fragment(struct walk *w, uint32_t frag_off, bool more)
@@ -253,6 +265,7 @@ fragment(struct walk *w, uint32_t frag_off, bool more)
 	w->o->payload_off = w->off;
 	w->o->payload_len = w->end - w->off;
 	w->o->payload_cap = w->mem - w->off;
+	set_identity(w);
 	return DONE(PSI_NET_FRAGMENT);
 }
 
@@ -375,13 +388,10 @@ set_tuple(struct walk *w, const uint8_t *ports, uint8_t proto)
 	const uint8_t *ip = w->p + w->o->l3_off;
 	struct psi_tuple *t = &w->o->tuple;
 	uint16_t sport = psi_be16(ports), dport = psi_be16(ports + 2);
-	bool by_tunnel = w->identity & PSI_NET_ID_TUNNEL;
 
 	w->o->sender = (uint8_t)(w->v6 ? tuple_set6(t, ip + 8, sport, dport)
 				       : tuple_set4(t, ip + 12, sport, dport));
-	t->tunnel_id = by_tunnel ? w->tunnel_id : 0;
-	t->tunnel = by_tunnel ? w->tunnel : PSI_TUNNEL_NONE;
-	t->vlan = w->identity & PSI_NET_ID_VLAN ? w->vlan : 0;
+	set_identity(w);
 	t->proto = proto;
 }
 
