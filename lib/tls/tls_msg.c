@@ -280,13 +280,11 @@ msg_begin(struct tls_in *x)
 	uint8_t type = s->msg_hdr[0];
 	uint32_t len = psi_be24(s->msg_hdr + 1);
 
-	if (!(s->bits & TLS_B_SYNC)) {
-		if (!plausible(s, type, len))
-			return false;
-	} else if (len > TLS_MSG_LEN_MAX && type != PSI_HS_CERTIFICATE) {
-		x->t->note |= PSI_TLS_MALFORMED;
+	if (!(s->bits & TLS_B_SYNC) && !plausible(s, type, len))
 		return false;
-	}
+	/* A length that cannot be swallows what follows, as it would for a peer: nothing is guessed behind it. */
+	if (len > TLS_MSG_LEN_MAX && type != PSI_HS_CERTIFICATE)
+		x->t->note |= PSI_TLS_MALFORMED;
 	s->bits |= TLS_B_SYNC;
 	s->msg_type = type;
 	s->msg_len = s->msg_left = len;

@@ -984,6 +984,33 @@ test_malformed_cipher_list(void)
 	all_ways(st, 1, check_bad_ciphers);
 }
 
+static void
+check_swallowed(const struct run *r)
+{
+	CU_ASSERT(r->t.note & PSI_TLS_MALFORMED);
+	CU_ASSERT_EQUAL(r->t.messages, PSI_MSG_SERVER_HELLO | PSI_MSG_SERVER_CERTIFICATE |
+					       PSI_MSG_SERVER_CHANGE_CIPHER_SPEC);
+	CU_ASSERT_EQUAL(r->t.side[1].fin, 1);
+}
+
+/* A Certificate that says to be shorter than it is: behind its end stands no message header. The length read there
+ * swallows the ServerHelloDone, as it would for a peer; what is not handshake in clear goes on. */
+static void
+test_wrong_message_length(void)
+{
+	static struct buf b;
+	struct step st[] = {{1, &b}};
+	size_t r = rec(&b, 22, 0x0303);
+
+	server_hello(&b, 0x0303, 0x009c, NULL, 0, "");
+	hex(&b, "0b 000100"), fill(&b, 0x30, 600);
+	rec_end(&b, r);
+	simple_msg(&b, 14, 0);
+	ccs(&b);
+	rec_fill(&b, 22, 40);
+	all_ways(st, 1, check_swallowed);
+}
+
 /* ---- caps ---- */
 
 static void
@@ -1431,6 +1458,7 @@ static CU_TestInfo tls_tests[] = {
 	{"lost record sync", test_lost_sync},
 	{"a malformed extension costs itself only", test_malformed_extension},
 	{"a malformed cipher list costs the message only", test_malformed_cipher_list},
+	{"a wrong message length", test_wrong_message_length},
 	{"caps", test_caps},
 	{"many alerts", test_many},
 	{"a hole in the Certificate", test_gap_in_certificate},
