@@ -6,7 +6,8 @@
  * psi_stream_syn may move `next` only while nothing is held.
  *
  * Sequence numbers are compared by the sign of their difference (RFC 9293 section 3.4), so all that is compared must
- * lie within 2^31 of each other: AHEAD_MAX and SKIP_MAX see to that. */
+ * lie within 2^31 of each other. What is taken lies in [next - BACK_MAX, next + AHEAD_MAX + LEN_MAX], a FIN not beyond
+ * next + AHEAD_MAX, and `high` and fin_seq fall behind `next` by no more than one skip. */
 #include "psi_stream.h"
 
 #include "psi_pool.h"
@@ -14,6 +15,8 @@
 enum {
 	AHEAD_MAX = 1 << 30,	   /* the largest window there is (RFC 7323 section 2.3) */
 	AHEAD_ACKED_MAX = 1 << 24, /* beyond the peer's acknowledgment, which bounds it better */
+	BACK_MAX = 1 << 29,
+	LEN_MAX = 1 << 24,
 	SKIP_MAX = 1 << 30,
 	START_BACK_MAX = 1 << 14, /* see begin */
 	START_LOSS_MAX = 1 << 20, /* see trust_ack */
@@ -164,7 +167,7 @@ psi_stream_fin(struct psi_stream *s, unsigned int side, uint32_t seq)
 		return;
 	if (!(me->note & PSI_STREAM_STARTED))
 		start_at(me, seq, PSI_STREAM_MIDSTREAM);
-	if (before(seq, me->high))
+	if (before(seq, me->high) || (int32_t)(seq - me->next) > AHEAD_MAX)
 		return;
 	if (seq - me->high > FIN_AHEAD_MAX && !(peer->acked && seq - peer->ack <= FIN_AHEAD_MAX))
 		return;
@@ -424,21 +427,19 @@ trust_ack(struct run *r, const struct psi_seg *seg)
 		start_at(r->me, seg->seq, 0);
 }
 
-/* Whether a segment may belong to the connection: not beyond any window. What is old ends before `next` anyhow. */
+/* Whether a segment may belong to the connection: not beyond any window, nor older than any. */
 static bool
 plausible(const struct run *r, const struct psi_seg *seg)
 {
-	uint32_t base = r->me->next, max = AHEAD_MAX;
+	int32_t ahead = (int32_t)(seg->seq - r->me->next);
+	uint32_t base;
 
-	if (seg->len > AHEAD_MAX)
+	if (seg->len > LEN_MAX || ahead < -BACK_MAX || ahead > AHEAD_MAX)
 		return false;
-	if (before(seg->seq, base))
+	if (ahead <= 0 || !r->peer->acked)
 		return true;
-	if (r->peer->acked) {
-		base = later(base, r->peer->ack);
-		max = AHEAD_ACKED_MAX;
-	}
-	return before(seg->seq, base) || seg->seq - base <= max;
+	base = later(r->me->next, r->peer->ack);
+	return before(seg->seq, base) || seg->seq - base <= AHEAD_ACKED_MAX;
 }
 
 /* What became of a segment, bits. */

@@ -745,6 +745,7 @@ test_far_ahead(void)
 	begin();
 	push(0, "abc");
 	CU_ASSERT(!push((1u << 30) + 10, "x")); /* beyond the largest window */
+	CU_ASSERT(!push(3 - (1u << 30), "x"));	/* older than any */
 	psi_stream_ack(&s, 1, ISN + 4, 100);
 	CU_ASSERT(!push((1u << 24) + 10, "x")); /* with an acknowledgment we know better */
 	CU_ASSERT_EQUAL(psi_stream_held(pool), 0);
@@ -803,6 +804,19 @@ test_fin_stale_or_forged(void)
 	psi_stream_fin(&s, 0, ISN + 1 + 6);
 	CU_ASSERT(s.side[0].note & PSI_STREAM_FIN_DONE);
 	finish("abcdef");
+}
+
+/* Found by fuzzing: a FIN two thirds of the way round made old segments look due. */
+static void
+test_fin_far_ahead(void)
+{
+	begin();
+	psi_stream_ack(&s, 1, ISN + 1 + 0x64000000, 100);
+	psi_stream_fin(&s, 0, ISN + 1 + 0x64000000);
+	CU_ASSERT_EQUAL(s.side[0].note & PSI_STREAM_FIN, 0);
+	CU_ASSERT(!push(0xa0000000, "x"));
+	CU_ASSERT_EQUAL(s.side[0].next, ISN + 1);
+	finish("");
 }
 
 static void
@@ -932,6 +946,7 @@ static CU_TestInfo ends_tests[] = {
 	{"FIN in its place", test_fin},
 	{"FIN behind a hole", test_fin_with_hole},
 	{"FIN stale or forged", test_fin_stale_or_forged},
+	{"FIN far ahead", test_fin_far_ahead},
 	{"FIN first", test_fin_first_seen},
 	{"FIN in what is skipped", test_fin_inside_skip},
 	{"RST", test_rst},
