@@ -14,69 +14,101 @@
 
 #include "psi_base.h"
 
-#define PSI_X509_NAME_MAX   512 /* bytes kept of subject and of issuer, as RFC 4514 string with its NUL */
-#define PSI_X509_SERIAL_MAX 32	/* bytes kept of the serial number (RFC 5280 allows 20) */
-#define PSI_X509_ID_MAX	    32	/* bytes kept of a key identifier */
-#define PSI_X509_SAN_MAX    4096 /* bytes kept of all subjectAltName entries together */
-#define PSI_X509_DEPTH_MAX  12	/* the grammar goes no deeper: what this reader does not know it passes over by length */
+#define PSI_X509_NAME_MAX   1024 /* bytes kept of subject and of issuer, with the NUL */
+#define PSI_X509_SERIAL_MAX 32	 /* bytes kept of the serial number (RFC 5280 allows 20) */
+#define PSI_X509_ID_MAX	    32	 /* bytes kept of a key identifier */
+#define PSI_X509_SAN_MAX    8192 /* bytes kept of all subjectAltName entries together */
+#define PSI_X509_DEPTH_MAX  12	 /* the grammar goes no deeper: the rest is passed over by length */
 
-enum psi_x509_key { PSI_KEY_UNKNOWN, PSI_KEY_RSA, PSI_KEY_EC, PSI_KEY_ED25519, PSI_KEY_ED448, PSI_KEY_DSA, PSI_KEY_DH,
-	PSI_KEY_RSA_PSS, PSI_KEY_GOST, PSI_KEY_SM2, PSI_KEY_ML_DSA, PSI_KEY_SLH_DSA,
-	PSI_KEY_X25519, PSI_KEY_X448 };
+enum psi_x509_key {
+	PSI_KEY_UNKNOWN,
+	PSI_KEY_RSA,
+	PSI_KEY_EC,
+	PSI_KEY_ED25519,
+	PSI_KEY_ED448,
+	PSI_KEY_DSA,
+	PSI_KEY_DH,
+	PSI_KEY_RSA_PSS,
+	PSI_KEY_GOST,
+	PSI_KEY_SM2,
+	PSI_KEY_ML_DSA,
+	PSI_KEY_SLH_DSA,
+	PSI_KEY_X25519,
+	PSI_KEY_X448
+};
 
 enum psi_x509_note {
-	PSI_X509_WHOLE = 1,	 /* read to the end without an error */
-	PSI_X509_CA = 2,	 /* basicConstraints cA TRUE */
+	PSI_X509_WHOLE = 1, /* read to the end without an error */
+	PSI_X509_CA = 2,    /* basicConstraints cA TRUE */
 	PSI_X509_HAS_PATHLEN = 4,
 	PSI_X509_HAS_KEY_USAGE = 8,
-	PSI_X509_NAME_CUT = 16,	 /* subject or issuer longer than kept */
-	PSI_X509_SAN_CUT = 32,	 /* subjectAltName longer than kept */
-	PSI_X509_SELF_ISSUED = 64, /* subject and issuer are the same bytes */
+	PSI_X509_NAME_CUT = 16,		 /* subject or issuer longer than kept */
+	PSI_X509_SAN_CUT = 32,		 /* subjectAltName longer than kept */
+	PSI_X509_SELF_ISSUED = 64,	 /* subject and issuer are the same bytes */
 	PSI_X509_UNKNOWN_CRITICAL = 128, /* a critical extension that this reader does not know */
 	PSI_X509_SERIAL_NEGATIVE = 256,
-	PSI_X509_TRAILING = 512, /* bytes behind the certificate */
-	PSI_X509_NOT_DER = 1024, /* a length in more bytes than needed */
-	PSI_X509_EXT_MALFORMED = 2048, /* an extension that contradicts itself, read as far as possible */
+	PSI_X509_TRAILING = 512,       /* bytes behind the certificate */
+	PSI_X509_NOT_DER = 1024,       /* a length in more bytes than needed */
+	PSI_X509_EXT_MALFORMED = 2048, /* an extension, read as far as possible */
 	PSI_X509_KEY_MALFORMED = 4096, /* likewise the key or its parameters */
 	PSI_X509_EXT_TWICE = 8192, /* an extension of a kind that was there before: passed over */
-	PSI_X509_SIGALG_DIFFERS = 16384, /* the signature algorithm inside and outside of the signed part differ */
-	PSI_X509_ID_CUT = 32768, /* serial number or key identifier longer than kept */
+	PSI_X509_SIGALG_DIFFERS = 16384, /* inside and outside of the signed part */
+	PSI_X509_ID_CUT = 32768,	 /* serial number or key identifier longer than kept */
 };
 
 /* Kinds of subjectAltName (RFC 5280 GeneralName tag numbers). */
-enum psi_x509_san { PSI_SAN_EMAIL = 1, PSI_SAN_DNS = 2, PSI_SAN_DIR = 4, PSI_SAN_URI = 6, PSI_SAN_IP = 7 };
+enum psi_x509_san {
+	PSI_SAN_EMAIL = 1,
+	PSI_SAN_DNS = 2,
+	PSI_SAN_DIR = 4,
+	PSI_SAN_URI = 6,
+	PSI_SAN_IP = 7
+};
 
-enum psi_x509_eku { PSI_EKU_SERVER = 1, PSI_EKU_CLIENT = 2, PSI_EKU_CODE = 4, PSI_EKU_EMAIL = 8, PSI_EKU_TIME = 16,
-	PSI_EKU_OCSP = 32, PSI_EKU_ANY = 64, PSI_EKU_OTHER = 128 };
+enum psi_x509_eku {
+	PSI_EKU_SERVER = 1,
+	PSI_EKU_CLIENT = 2,
+	PSI_EKU_CODE = 4,
+	PSI_EKU_EMAIL = 8,
+	PSI_EKU_TIME = 16,
+	PSI_EKU_OCSP = 32,
+	PSI_EKU_ANY = 64,
+	PSI_EKU_OTHER = 128
+};
 
 /* The result. Names are RFC 4514 strings: last RDN first ("CN=www.example.org,O=Example,C=US"), the values of a
  * multi-valued RDN joined by + in the order sent; types without a row in oids.def as OID=#hex. They are valid UTF-8:
  * what does not decode, control characters, and characters that turn or hide text (bidi controls, zero width) stand as
  * \xx, byte by byte. A name that is cut lost its end, the least specific part, between two characters. */
 struct psi_x509 {
-	uint32_t len;		/* bytes pushed */
-	uint32_t note;		/* enum psi_x509_note */
-	int32_t err;		/* PSI_OK or the PSI_E_* at which reading stopped */
-	uint8_t version;	/* 1..3 */
-	uint8_t key_type;	/* enum psi_x509_key */
+	uint32_t len;	  /* bytes pushed */
+	uint32_t note;	  /* enum psi_x509_note */
+	int32_t err;	  /* PSI_OK or the PSI_E_* at which reading stopped */
+	uint8_t version;  /* 1..3; 0 for one that makes no sense */
+	uint8_t key_type; /* enum psi_x509_key */
 	uint8_t pathlen;
 	uint8_t serial_len;
-	uint16_t key_bits;	/* bits of the modulus, prime or field; 0 unknown */
-	uint16_t key_usage;	/* bit i: KeyUsage bit i (RFC 5280 section 4.2.1.3) */
-	uint16_t eku;		/* enum psi_x509_eku */
+	uint16_t key_bits;  /* bits of the modulus, prime or field; 0 unknown */
+	uint16_t key_usage; /* bit i: KeyUsage bit i (RFC 5280 section 4.2.1.3) */
+	uint16_t eku;	    /* enum psi_x509_eku */
 	uint16_t sct_cnt;
-	uint16_t san_len;	/* bytes of san in use */
-	uint16_t san_cnt;	/* entries, those that were not kept included */
+	uint16_t san_len; /* bytes of san in use */
+	uint16_t san_cnt; /* entries, those that were not kept included */
 	uint8_t ski_len, aki_len;
 	int64_t not_before, not_after; /* seconds since 1970 UTC; INT64_MIN when unreadable */
-	uint8_t serial[PSI_X509_SERIAL_MAX]; /* content bytes as sent: a leading 00 is part of them */
+	uint8_t serial
+		[PSI_X509_SERIAL_MAX]; /* content bytes as sent: a leading 00 is part of them */
 	uint8_t ski[PSI_X509_ID_MAX], aki[PSI_X509_ID_MAX];
-	uint8_t sha1[20], sha256[32], spki_sha256[32]; /* spki: all zero when the key was not reached */
-	char curve[40];		/* EC: name of the curve ("P-256"), "explicit", "implicit", or OID in dots; ML-DSA, SLH-DSA,
+	uint8_t sha1[20], sha256[32],
+		spki_sha256[32]; /* spki: all zero when the key was not reached */
+	char curve
+		[40]; /* EC: name of the curve ("P-256"), "explicit", "implicit", or OID in dots; ML-DSA, SLH-DSA,
 				 * GOST: the parameter set ("ML-DSA-65"); unknown key: its OID */
-	char sigalg[48];	/* "sha256WithRSAEncryption", or the OID in dots when unknown; of the signed part */
+	char sigalg
+		[48]; /* "sha256WithRSAEncryption", or the OID in dots when unknown; of the signed part */
 	char subject[PSI_X509_NAME_MAX], issuer[PSI_X509_NAME_MAX];
-	uint8_t san[PSI_X509_SAN_MAX]; /* entries of: kind, length (2 bytes, host order, unaligned), bytes as sent */
+	uint8_t san
+		[PSI_X509_SAN_MAX]; /* entries of: kind, length (2 bytes, host order, unaligned), bytes as sent */
 };
 
 /* psi_x509_key_name: "RSA-2048", "P-256", "Ed25519", "ML-DSA-65" into out (48 bytes suffice); the OID of an unknown
@@ -85,8 +117,8 @@ const char *psi_x509_key_name(const struct psi_x509 *c, char *out, size_t cap);
 
 /* psi_x509_san_next walks the kept SANs: of the kinds above, whole, in the order sent. An entry that does not fit is
  * counted and marked (PSI_X509_SAN_CUT), not shortened. *at starts at 0. Returns false behind the last. The bytes are hostile. */
-bool psi_x509_san_next(const struct psi_x509 *c, uint32_t *at, enum psi_x509_san *kind, const uint8_t **p,
-	uint32_t *len);
+bool psi_x509_san_next(const struct psi_x509 *c, uint32_t *at, enum psi_x509_san *kind,
+	const uint8_t **p, uint32_t *len);
 
 struct psi_x509_ctx; /* the reader: reusable, one certificate at a time */
 

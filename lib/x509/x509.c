@@ -203,7 +203,7 @@ static int
 in_key_bits(struct psi_x509_ctx *x, struct x_frame *f, uint32_t len)
 {
 	switch (f->at++) {
-	case 0: x->hdr_have = 0; return x->tag == 0 ? PSI_OK : PSI_E_MALFORMED;
+	case 0: x->hdr_have = 0; return x->tag <= 7 ? PSI_OK : PSI_E_MALFORMED;
 	case 1: return x->tag == T_SEQ ? enter(x, R_RSA, len) : PSI_E_MALFORMED;
 	}
 	return PSI_E_MALFORMED;
@@ -288,6 +288,16 @@ in_basic(struct psi_x509_ctx *x, struct x_frame *f, uint32_t len)
 }
 
 static int
+in_aki(struct psi_x509_ctx *x, struct x_frame *f, uint32_t len)
+{
+	if (x->tag == T_CTX && f->at == 0) {
+		f->at = 1;
+		return leaf(x, L_AKI, len);
+	}
+	return (x->tag & 0xc0) == T_CTX ? pass(x, len) : PSI_E_MALFORMED;
+}
+
+static int
 in_sans(struct psi_x509_ctx *x, uint32_t len)
 {
 	if (x->out->san_cnt < UINT16_MAX)
@@ -335,7 +345,7 @@ on_value(struct psi_x509_ctx *x, uint32_t len, const uint8_t *at)
 	case R_EXT_VALUE: return in_ext_value(x, f, len);
 	case R_BASIC: return in_basic(x, f, len);
 	case R_EKUS: return x->tag == T_OID ? leaf(x, L_EKU, len) : PSI_E_MALFORMED;
-	case R_AKI: return x->tag == T_CTX && !f->at++ ? leaf(x, L_AKI, len) : pass(x, len);
+	case R_AKI: return in_aki(x, f, len);
 	case R_SANS: return in_sans(x, len);
 	case R_SCT_LIST: return f->at++ ? PSI_E_MALFORMED : enter(x, R_SCTS, len);
 	case R_SCTS: x->out->sct_cnt += x->out->sct_cnt < UINT16_MAX; return pass(x, len);

@@ -47,11 +47,12 @@ bits(const struct x_bytes *b)
 static int
 version(struct psi_x509_ctx *x, const struct x_bytes *b)
 {
-	uint32_t v;
+	uint32_t v = UINT32_MAX;
 
-	if (!small(b, &v))
+	if (!b->total)
 		return PSI_E_MALFORMED;
-	x->out->version = (uint8_t)PSI_MIN(v + (v != UINT32_MAX), 255u);
+	small(b, &v);
+	x->out->version = v < UINT8_MAX ? (uint8_t)(v + 1) : 0;
 	return PSI_OK;
 }
 
@@ -66,11 +67,20 @@ serial(struct psi_x509_ctx *x, const struct x_bytes *b)
 	return PSI_OK;
 }
 
+/* Every arc ends, and none begins with a padding byte: who else reads certificates refuses the rest, too. */
 static int
 oid_form(const struct x_bytes *b)
 {
-	return b->total && b->len == b->total && !(b->p[b->len - 1] & 0x80) ? PSI_OK
-									    : PSI_E_MALFORMED;
+	bool fresh = true;
+
+	if (!b->total || b->len < b->total)
+		return PSI_E_MALFORMED;
+	for (uint32_t i = 0; i < b->len; i++) {
+		if (fresh && b->p[i] == 0x80)
+			return PSI_E_MALFORMED;
+		fresh = !(b->p[i] & 0x80);
+	}
+	return fresh ? PSI_OK : PSI_E_MALFORMED;
 }
 
 static int
@@ -148,13 +158,13 @@ pathlen(struct psi_x509_ctx *x, const struct x_bytes *b)
 	return PSI_OK;
 }
 
-/* A BIT STRING: the number of unused bits, then bit 0 in the highest place. */
+/* A BIT STRING: the number of unused bits at its end, then bit 0 in the highest place. */
 static int
 key_usage(struct psi_x509_ctx *x, const struct x_bytes *b)
 {
 	if (!b->total || b->p[0] > 7 || (b->total == 1 && b->p[0]))
 		return PSI_E_MALFORMED;
-	for (uint32_t i = 0; i < 16 && 1 + i / 8 < b->len; i++)
+	for (uint32_t i = 0; i < 16 && i + b->p[0] < (b->total - 1) * 8; i++)
 		if (b->p[1 + i / 8] & 0x80 >> i % 8)
 			x->out->key_usage |= (uint16_t)(1 << i);
 	x->out->note |= PSI_X509_HAS_KEY_USAGE;
@@ -202,7 +212,7 @@ x_leaf_done(struct psi_x509_ctx *x, const struct x_bytes *b)
 	case L_BASIC_CA: o->note |= b->total == 1 && b->p[0] ? PSI_X509_CA : 0; return PSI_OK;
 	case L_BASIC_PATHLEN: return pathlen(x, b);
 	case L_KEY_USAGE: return key_usage(x, b);
-	case L_EKU: o->eku |= x_oid_eku(b->p, b->len); return oid_form(b);
+	case L_EKU: o->eku |= oid_form(b) ? 0 : x_oid_eku(b->p, b->len); return oid_form(b);
 	case L_SKI: o->ski_len = keep(x, o->ski, sizeof(o->ski), b); return PSI_OK;
 	case L_AKI: o->aki_len = keep(x, o->aki, sizeof(o->aki), b); return PSI_OK;
 	case L_SAN: return san(x, b);
