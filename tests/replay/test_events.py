@@ -263,7 +263,7 @@ def run(events):
 
 
 def twin():
-    made = list(make(1500, False))
+    made = list(make(800, False))
     lines = run(b for b, _ in made)
     assert len(lines) == len(made)
     for line, (_, want) in zip(lines, made):
