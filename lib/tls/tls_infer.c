@@ -5,8 +5,10 @@
 #define TLS13	       0x0304
 #define JSSE_PAD       16
 #define TICKET_LEN_MAX 4096 /* no server known seals a session ticket as long as this */
+#define LATE_MIN_NS    100000000u
+#define LATE_FACTOR    10
 #define CERT_RECORD_MAX \
-	3 /* Certificate, CertificateVerify: a third for a chain beyond one record */
+	3 /* Certificate, CertificateVerify, and a third for a chain beyond one record */
 #define GAP_RECORDS_MIN 5 /* with records missing: more than any handshake's share */
 
 #define UNRELIABLE (PSI_TLS_GAP | PSI_TLS_CLIENT_ONLY | PSI_TLS_SERVER_ONLY)
@@ -517,6 +519,20 @@ silent(const struct work *w)
 	       !(m & PSI_MSG_CLIENT_CHANGE_CIPHER_SPEC);
 }
 
+/* ended_late: by the handshake's own measure, from the first byte of TLS to its last record (E1). */
+static bool
+ended_late(const struct work *w)
+{
+	const struct psi_tls *t = w->t;
+	uint64_t c = w->end->end_ns[PSI_C2S], s = w->end->end_ns[PSI_S2C];
+	uint64_t end = !c || (s && s < c) ? s : c, took;
+
+	if (!end || !t->first_ns || t->last_hs_ns < t->first_ns || end < t->last_hs_ns)
+		return false;
+	took = t->last_hs_ns - t->first_ns;
+	return end - t->last_hs_ns > PSI_MAX(took * LATE_FACTOR, (uint64_t)LATE_MIN_NS);
+}
+
 static void
 note_end(struct work *w)
 {
@@ -529,6 +545,10 @@ note_end(struct work *w)
 		*e |= PSI_EVID_client_rst;
 	if (w->end->fin[PSI_C2S])
 		*e |= PSI_EVID_client_fin;
+	if (w->end->end_ns[PSI_C2S] && w->end->end_ns[PSI_C2S] < w->t->last_hs_ns)
+		*e |= PSI_EVID_early_end; /* E2 */
+	if (ended_late(w))
+		*e |= PSI_EVID_late_end;
 	if (w->end->end_ns[PSI_C2S] && silent(w))
 		*e |= PSI_EVID_client_silent_end;
 	if (w->closing[PSI_C2S] && *e & PSI_EVID_client_finished && !(*e & PSI_EVID_client_data))

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "psi_verdict.h"
 
-#define TLS13 0x0304
-#define LATE_MIN_NS \
-	100000000u /* an end later than this, and than LATE_FACTOR handshakes, is no refusal */
-#define LATE_FACTOR 10
+#define TLS13	     0x0304
+#define GREETING_MAX 512 /* bytes that a server may send unasked: HTTP/2 settings, a banner */
 
 #define CONDITION(sym, bit, text) static const uint64_t COND_##sym = bit;
 #include "conditions.def"
@@ -51,6 +49,20 @@ certificate_alert(const struct psi_rec *r)
 			return a;
 	}
 	return NULL;
+}
+
+/* own_check_alert: an alert of the client that OpenSSL derives from a verification error which is the application's own
+ * (40, X509_V_ERR_APPLICATION_VERIFICATION) or none at all (80). Measured with a callback that refuses a name. */
+static bool
+own_check_alert(const struct psi_rec *r)
+{
+	for (uint8_t i = 0; i < r->alert_cnt; i++) {
+		const struct psi_rec_alert *a = &r->alert[i];
+
+		if (a->dir == PSI_C2S && !a->encrypted && (a->code == 40 || a->code == 80))
+			return true;
+	}
+	return false;
 }
 
 /* deciding_alert: the alert that a reason names: of the client if it sent an error, else of the server. */
@@ -101,6 +113,11 @@ conditions(const struct psi_rec *r)
 	c |= when(r->tcp.first_rst || r->tcp.first_fin, COND_end);
 	c |= when(e & (PSI_EVID_client_rst | PSI_EVID_client_fin), COND_client_end | COND_end);
 	c |= when(certificate_alert(r), COND_cert_code);
+	c |= when(certificate_alert(r) && certificate_alert(r)->code == 48, COND_code_48);
+	c |= when(own_check_alert(r), COND_code_own_check);
+	c |= when((e & both) == PSI_EVID_server_data && r->app_bytes[PSI_S2C] &&
+			  r->app_bytes[PSI_S2C] <= GREETING_MAX,
+		COND_greeted);
 	c |= when(r->messages & (PSI_MSG_CLIENT_KEY_EXCHANGE | PSI_MSG_CLIENT_CERTIFICATE |
 					PSI_MSG_CLIENT_FINISHED),
 		COND_answered);
@@ -109,36 +126,14 @@ conditions(const struct psi_rec *r)
 	return c;
 }
 
+/* weights: what is known of the certificate itself. */
 static uint64_t
-first_end(const struct psi_rec *r)
-{
-	uint64_t rst = r->tcp.rst_ns, fin = r->tcp.fin_ns;
-
-	return !rst || (fin && fin < rst) ? fin : rst;
-}
-
-/* ended_late: long after the handshake, by the handshake's own measure. */
-static bool
-ended_late(const struct psi_rec *r)
-{
-	uint64_t end = first_end(r), took, bound;
-
-	if (!end || !r->tcp.hs_ns || end < r->tcp.hs_ns || r->tcp.hs_ns < r->start_ns)
-		return false;
-	took = r->tcp.hs_ns - r->start_ns;
-	bound = PSI_MAX(took * LATE_FACTOR, (uint64_t)LATE_MIN_NS);
-	return end - r->tcp.hs_ns > bound;
-}
-
-/* weights: what is known beside the handshake itself. */
-static uint64_t
-weights(const struct psi_rec *r, uint32_t cert_status)
+weights(uint32_t cert_status)
 {
 	return when(cert_status & PSI_CERT_EXPIRED, PSI_EVID_cert_expired) |
 	       when(cert_status & PSI_CERT_NOT_VALID_YET, PSI_EVID_cert_not_valid_yet) |
 	       when(cert_status & PSI_CERT_SELF_SIGNED, PSI_EVID_cert_self_signed) |
-	       when(cert_status & PSI_CERT_INVALID_SIGNATURE, PSI_EVID_cert_bad_signature) |
-	       when(ended_late(r), PSI_EVID_late_end);
+	       when(cert_status & PSI_CERT_INVALID_SIGNATURE, PSI_EVID_cert_bad_signature);
 }
 
 /* ---- the rules ---- */
@@ -242,7 +237,7 @@ write_reason(struct psi_verdict *out, const char *reason, const char *because,
 void
 psi_verdict_flow(const struct psi_rec *r, uint32_t cert_status, struct psi_verdict *out)
 {
-	uint64_t evidence = r->evidence | weights(r, cert_status);
+	uint64_t evidence = r->evidence | weights(cert_status);
 	struct outcome o = judge(evidence | conditions(r));
 	const char *because = "";
 

@@ -517,6 +517,46 @@ test_full_lists(void)
 	CU_ASSERT(f.evidence & E(client_close_notify));
 }
 
+/* More than 100 ms and ten handshakes (E1). The handshake below takes 6 ms, so 100 ms decide; with a start 30 ms earlier
+ * it takes 36 ms, and 360 decide. */
+static void
+test_late_end(void)
+{
+	static const struct {
+		uint64_t earlier_ms, end_ms;
+		bool late;
+	} row[] = {{0, 100, false}, {0, 101, true}, {30, 101, false}, {30, 360, false},
+		{30, 361, true}};
+
+	for (size_t i = 0; i < PSI_COUNT(row); i++)
+		for (int dir = 0; dir < PSI_DIR_CNT; dir++) {
+			struct psi_tls_facts f;
+			struct script s;
+
+			script_run(&s, 0, TLS12, FULL_GCM, FLIGHT12, 0, "Cx Ck Ch40 Sk Sh40 CF SF");
+			CU_ASSERT_EQUAL(s.t.last_hs_ns - s.t.first_ns, 6 * MS);
+			s.t.first_ns -= row[i].earlier_ms * MS;
+			s.end.end_ns[dir] = s.t.last_hs_ns + row[i].end_ms * MS;
+			s.end.end_ns[!dir] = s.t.last_hs_ns + 1000 * MS;
+			psi_tls_conclude(&s.t, &s.end, &f);
+			CU_ASSERT_EQUAL(!!(f.evidence & E(late_end)), row[i].late);
+		}
+}
+
+static void
+test_early_end(void)
+{
+	const uint64_t done = E(cert_sent) | E(client_finished) | E(server_finished);
+	const struct row rows[] = {
+		{"Cx Ck Ch40 CF Sk Sh40", FULL_GCM, 0, FIN, 0, done | E(client_fin) | E(early_end)},
+		{"Cx Ck Ch40 Sk CR Sh40", FULL_GCM, 0, FIN, 0, done | E(client_rst) | E(early_end)},
+		{"Cx Ck Ch40 Sk Sh40 CF", FULL_GCM, 0, FIN, 0, done | E(client_fin)},
+		{"Cx Ck Ch40 SF Sk Sh40", FULL_GCM, 0, FIN, 0, done | E(server_first)},
+	};
+
+	CHECK_ALL(rows, TLS12, FLIGHT12);
+}
+
 /* What the parser keeps of the last record, which inference needs beside the lists. */
 static void
 test_last_record(void)
@@ -560,6 +600,8 @@ static CU_TestInfo tests[] = {
 	{"no end", test_without_end},
 	{"nothing seen", test_nothing_seen},
 	{"full lists", test_full_lists},
+	{"late end", test_late_end},
+	{"early end", test_early_end},
 	{"the last record", test_last_record},
 	CU_TEST_INFO_NULL,
 };

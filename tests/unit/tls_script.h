@@ -118,6 +118,7 @@ script_word(struct script *s, const char *w)
 	case 'd':
 		t->messages |= dir == PSI_C2S ? PSI_MSG_APP_DATA_FROM_CLIENT
 					      : PSI_MSG_APP_DATA_FROM_SERVER;
+		t->side[at].app_bytes += n;
 		script_sealed(s, dir, PSI_CT_APPLICATION_DATA, n);
 		break;
 	default: script_sealed(s, dir, PSI_CT_APPLICATION_DATA, n);
