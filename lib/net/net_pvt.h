@@ -106,17 +106,14 @@ enum psi_net_rc walk_run(struct walk *w, int first);
 #undef IPPROTO
 #undef UDPPORT
 
-/* tuple_set4, tuple_set6: writes the canonical tuple's addresses and ports; returns which side is the sender.
- * a: the source address on the wire, the destination's right behind it. */
 static inline uint64_t
 be64(const uint8_t *p)
 {
-	uint64_t v;
-
-	memcpy(&v, p, 8);
-	return __builtin_bswap64(v);
+	return (uint64_t)psi_be32(p) << 32 | psi_be32(p + 4);
 }
 
+/* tuple_set4, tuple_set6: writes the canonical tuple's addresses and ports; returns which side is the sender.
+ * a: the source address on the wire, the destination's right behind it. */
 static inline uint32_t
 tuple_set4(struct psi_tuple *t, const uint8_t *a, uint16_t sport, uint16_t dport)
 {

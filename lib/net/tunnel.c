@@ -139,6 +139,60 @@ layer_nsh(struct walk *w)
 	return by_nsh_proto(w, h[3]);
 }
 
+/* Provider backbone bridging: an I-TAG, then the customer's frame. */
+int
+layer_pbb(struct walk *w)
+{
+	if (!need(w, 4))
+		return lack(w, 4);
+	w->off += 4;
+	return L_ether;
+}
+
+/* The tag that a fabric extender puts in front of the EtherType: ports, no VLAN. */
+int
+layer_vntag(struct walk *w)
+{
+	const uint8_t *h = need(w, 6);
+
+	if (!h)
+		return lack(w, 6);
+	w->off += 6;
+	return by_ethertype(w, psi_be16(h + 4));
+}
+
+/* Security group tag: version 1, options in units of 4, EtherType. */
+int
+layer_cmd(struct walk *w)
+{
+	const uint8_t *h = need(w, 2);
+	uint32_t len;
+
+	if (!h)
+		return lack(w, 2);
+	len = 2 + h[1] * 4u + 2;
+	if (h[0] != 1)
+		return no_flow(w);
+	if (!need(w, len))
+		return lack(w, len);
+	w->off += len;
+	return by_ethertype(w, psi_be16(h + len - 2));
+}
+
+/* What a router redirects to a proxy: version 2 puts four bytes in front of the IPv4 packet, version 1 none. Those four
+ * begin with a type of 0 or 1, which no IPv4 header does. */
+int
+layer_wccp(struct walk *w)
+{
+	const uint8_t *h = need(w, 4);
+
+	if (!h)
+		return lack(w, 4);
+	if (h[0] >> 4 != 4)
+		w->off += 4;
+	return L_ipv4;
+}
+
 int
 layer_ipip(struct walk *w)
 {

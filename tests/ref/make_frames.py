@@ -132,6 +132,12 @@ add('pppoe', eth() / PPPoE(sessionid=0x1234) / PPP(proto=0x21) / t4(), tunnel=['
 add('vlan_pppoe6', eth() / Dot1Q(vlan=35) / PPPoE(sessionid=7) / PPP(proto=0x57) / t6(), vlan=[35], tunnel=['PPPOE:7'], **six)
 add('nsh', Raw(bytes(eth(type=0x894f)) + bytes([0x0f, 0xc2, 2, 1]) + struct.pack('>I', 0x00002aff) + bytes(t4())))
 
+add('pbb', Raw(bytes(eth(type=0x88a8)) + struct.pack('>HHI', 500, 0x88e7, 0x00010203) + bytes(eth() / Dot1Q(vlan=6) / t4())),
+    vlan=[500, 6])
+add('vntag', Raw(bytes(eth(type=0x8926)) + struct.pack('>IH', 0x00640001, 0x8100) + struct.pack('>HH', 21, 0x800) + bytes(t4())),
+    vlan=[21])
+add('cisco_metadata', Raw(bytes(eth(type=0x8909)) + struct.pack('>BBHHH', 1, 1, 1, 100, 0x86dd) + bytes(t6())), **six)
+
 # IPv6 extension headers
 add('ip6_hopopts', eth() / IPv6(src=A6, dst=B6) / IPv6ExtHdrHopByHop(options=[PadN(optdata=b'\0' * 4)]) / tcp(), **six)
 add('ip6_dstopts', eth() / IPv6(src=A6, dst=B6) / IPv6ExtHdrDestOpt(options=[PadN(optdata=b'\0' * 12)]) / tcp(), **six)
@@ -180,6 +186,8 @@ add('nvgre', eth() / o4() / GRE(proto=0x6558, key_present=1, key=0x12345678) / e
     skip=('tunnel',))
 add('gre_mpls', eth() / o4() / GRE(proto=0x8847) / Raw(bytes(MPLS(label=30, s=1, ttl=9)) + bytes(t4())),
     tunnel=['GRE:0', 'MPLS:30'])
+add('gre_wccp2', eth() / o4(proto=47) / Raw(struct.pack('>HHI', 0, 0x883e, 0x01000000) + bytes(t4())), tunnel=['GRE:0'])
+add('gre_wccp1', eth() / o4(proto=47) / Raw(struct.pack('>HH', 0, 0x883e) + bytes(t4())), tunnel=['GRE:0'])
 add('gre_pptp', eth() / o4(proto=47) / Raw(struct.pack('>HHHHII', 0x3081, 0x880b, len(t4()) + 4, 21, 5, 6) + b'\xff\x03\0\x21' +
     bytes(t4())), tunnel=['GRE:21'], skip=('tunnel',))
 add('erspan1', eth() / o4(proto=47) / Raw(struct.pack('>HH', 0, 0x88be) + bytes(eth() / t4())), tunnel=['ERSPAN:0'],
