@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pcap files, by libpcap. */
+#include "port_pvt.h"
+
+#include <errno.h>
+#include <pcap/pcap.h>
+#include <stdlib.h>
+
+struct pcap_file {
+	struct capture_reader ops;
+	pcap_t *pcap;
+	enum psi_link link;
+};
+
+static int
+next(struct capture_reader *r, struct capture_packet *p, struct psi_err *err)
+{
+	struct pcap_file *f = (struct pcap_file *)r;
+	struct pcap_pkthdr *h;
+	int rc = pcap_next_ex(f->pcap, &h, &p->data);
+
+	if (rc == PCAP_ERROR_BREAK)
+		return 0;
+	if (rc != 1)
+		return psi_err_set(err, -EBADMSG, "%s", pcap_geterr(f->pcap));
+	/* With nanosecond precision asked for, tv_usec holds nanoseconds. */
+	p->ts_ns = (uint64_t)h->ts.tv_sec * 1000000000ull + (uint64_t)h->ts.tv_usec;
+	p->cap_len = h->caplen;
+	p->wire_len = h->len;
+	p->link = f->link;
+	return 1;
+}
+
+static void
+close_file(struct capture_reader *r)
+{
+	struct pcap_file *f = (struct pcap_file *)r;
+
+	pcap_close(f->pcap); /* and with it the stream */
+	free(f);
+}
+
+struct capture_reader *
+open_pcap_file(FILE *stream, struct psi_err *err)
+{
+	char text[PCAP_ERRBUF_SIZE] = "";
+	struct pcap_file *f = calloc(1, sizeof(*f));
+	int dlt;
+
+	if (f)
+		f->pcap = pcap_fopen_offline_with_tstamp_precision(
+			stream, PCAP_TSTAMP_PRECISION_NANO, text);
+	if (!f || !f->pcap) {
+		psi_err_set(err, -EIO, "%s", f ? text : "no memory");
+		fclose(stream);
+		free(f);
+		return NULL;
+	}
+	f->ops.next = next;
+	f->ops.close = close_file;
+	/* libpcap's number for raw IP differs from the one in files. */
+	dlt = pcap_datalink(f->pcap);
+	if (!link_of(dlt == DLT_RAW ? 101 : dlt, &f->link, err)) {
+		close_file(&f->ops);
+		return NULL;
+	}
+	return &f->ops;
+}
