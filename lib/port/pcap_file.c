@@ -51,7 +51,10 @@ open_pcap_file(FILE *stream, struct psi_err *err)
 		f->pcap = pcap_fopen_offline_with_tstamp_precision(
 			stream, PCAP_TSTAMP_PRECISION_NANO, text);
 	if (!f || !f->pcap) {
-		psi_err_set(err, -EIO, "%s", f ? text : "no memory");
+		if (strstr(text, "unknown file format"))
+			psi_err_set(err, -EIO, "neither a pcap nor a pcapng file");
+		else
+			psi_err_set(err, -EIO, "%s", f ? text : "no memory");
 		fclose(stream);
 		free(f);
 		return NULL;

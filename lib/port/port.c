@@ -83,7 +83,7 @@ psi_port_open_pcap(const char *path, struct rte_mempool *pool, struct psi_err *e
 	p->stream = f;
 	p->reader = open_reader(f, err);
 	if (!p->reader) {
-		psi_err_wrap(err, -EIO, "%s", path);
+		psi_err_wrap(err, -EIO, "%s: byte offset 0", path);
 		psi_port_close(p);
 		return NULL;
 	}

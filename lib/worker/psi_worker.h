@@ -8,6 +8,7 @@
 
 #include "psi_base.h"
 #include "psi_flow.h"
+#include "psi_frag.h"
 #include "psi_handoff.h"
 #include "psi_net.h"
 #include "psi_stats.h"
@@ -20,6 +21,7 @@
 struct psi_worker_config {
 	struct psi_flow_config flow; /* hash_key also keys the hashes of chains and hellos */
 	struct psi_stream_config stream;
+	struct psi_frag_config frag;
 	uint32_t conn_max;	/* connections whose payload is followed at once */
 	uint32_t handshake_max; /* of them, those within their handshake */
 	uint32_t chain_max;	/* certificate messages in flight at once */

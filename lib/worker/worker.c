@@ -53,6 +53,7 @@ age(struct psi_worker *w)
 	if (!ms)
 		return;
 	w->aged_ns = w->now_ns;
+	psi_frag_expire(w->frags, w->now_ns);
 	if (ms >= 1000)
 		psi_flow_age_all(w->flows, w->now_ns / 1000000u);
 	else
@@ -201,6 +202,43 @@ tcp_packet(struct psi_worker *w, struct rte_mbuf *m, const struct psi_pkt *p, ui
 	return true;
 }
 
+/* One frame decoded; a fragment is held, or answered with the datagram that it completed, in its place. */
+static void
+decode(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m, unsigned int i)
+{
+	struct psi_pkt *p = &w->pkt[i];
+
+	w->rc[i] = (uint8_t)psi_net_decode(link, rte_pktmbuf_mtod(m[i], const uint8_t *),
+		m[i]->data_len, m[i]->pkt_len, w->cfg.identity, p);
+	if (psi_unlikely(p->note & PSI_PKT_CUT))
+		psi_stat_inc(&w->stats, PSI_STAT_pkt_truncated);
+	if (psi_unlikely(w->rc[i] == PSI_NET_FRAGMENT)) {
+		m[i] = psi_frag_put(w->frags, m[i], p, w->now_ns);
+		if (m[i])
+			w->rc[i] = (uint8_t)psi_net_decode_joined(
+				rte_pktmbuf_mtod(m[i], const uint8_t *), m[i]->data_len,
+				m[i]->pkt_len, w->cfg.identity, p);
+	}
+	if (w->rc[i] == PSI_NET_TCP) {
+		w->hash[i] = psi_flow_hash(w->flows, &p->tuple);
+		psi_flow_prefetch(w->flows, w->hash[i]);
+	}
+}
+
+/* One packet's turn. m is given back. */
+static void
+act(struct psi_worker *w, struct rte_mbuf *m, unsigned int i, uint64_t ts_ns, uint32_t wire_len)
+{
+	enum psi_stat s = rc_stat[w->rc[i]];
+
+	if (ts_ns > w->now_ns)
+		w->now_ns = ts_ns;
+	if (w->rc[i] == PSI_NET_TCP && !tcp_packet(w, m, &w->pkt[i], w->hash[i], ts_ns, wire_len))
+		s = PSI_STAT_pkt_drop_flow_full;
+	psi_stat_inc(&w->stats, s);
+	rte_pktmbuf_free(m);
+}
+
 void
 psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 	const uint64_t *ts_ns, const uint32_t *wire_len, uint16_t n)
@@ -216,12 +254,7 @@ psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 		w->aged_ns = w->now_ns;
 	age(w);
 	for (uint16_t i = 0; i < n; i++) {
-		w->rc[i] = (uint8_t)psi_net_decode(link, rte_pktmbuf_mtod(m[i], const uint8_t *),
-			m[i]->data_len, m[i]->pkt_len, w->cfg.identity, &w->pkt[i]);
-		if (w->rc[i] == PSI_NET_TCP) {
-			w->hash[i] = psi_flow_hash(w->flows, &w->pkt[i].tuple);
-			psi_flow_prefetch(w->flows, w->hash[i]);
-		}
+		decode(w, link, m, i);
 		bytes += wire_len[i];
 	}
 	for (uint16_t i = 0; i < n; i++)
@@ -229,19 +262,9 @@ psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 			psi_flow_prefetch_entry(w->flows, w->hash[i]);
 	psi_stat_add(&w->stats, PSI_STAT_pkt_rx, n);
 	psi_stat_add(&w->stats, PSI_STAT_pkt_rx_bytes, bytes);
-	for (uint16_t i = 0; i < n; i++) {
-		enum psi_stat s = rc_stat[w->rc[i]];
-
-		if (ts_ns[i] > w->now_ns)
-			w->now_ns = ts_ns[i];
-		if (w->pkt[i].note & PSI_PKT_CUT)
-			psi_stat_inc(&w->stats, PSI_STAT_pkt_truncated);
-		if (w->rc[i] == PSI_NET_TCP &&
-			!tcp_packet(w, m[i], &w->pkt[i], w->hash[i], ts_ns[i], wire_len[i]))
-			s = PSI_STAT_pkt_drop_flow_full;
-		psi_stat_inc(&w->stats, s);
-		rte_pktmbuf_free(m[i]);
-	}
+	for (uint16_t i = 0; i < n; i++)
+		if (m[i]) /* else a fragment, counted by frag */
+			act(w, m[i], i, ts_ns[i], wire_len[i]);
 }
 
 void *

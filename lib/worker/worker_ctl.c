@@ -23,10 +23,14 @@ psi_worker_defaults(struct psi_worker_config *cfg)
 					},
 				.hash_key = {0x9e3779b97f4a7c15ull, 0xd1b54a32d192ed03ull},
 			},
-		.stream = {.early_max = 8192,
+		.stream = {.early_max = 4096,
 			.early_flow_max = 128,
 			.early_flow_bytes = 1u << 20,
 			.gap_wait_ms = 3000},
+		.frag = {.max = 1024,
+			.timeout_ns = 30000000000ull,
+			.hash_seed = 0x9e3779b9,
+			.socket = SOCKET_ID_ANY},
 		.conn_max = 1u << 18,
 		.handshake_max = 1u << 15,
 		.chain_max = 256,
@@ -85,9 +89,9 @@ lay_out(struct psi_worker *w, struct psi_err *err)
 		return psi_err_set(err, -ENOMEM, "no memory for the tables of a worker");
 	w->flows = psi_flow_init(flow_mem, &w->cfg.flow, &w->stats, worker_flow_gone, w);
 	w->streams = psi_stream_init(stream_mem, &w->cfg.stream, &conn_stream_ops, &w->stats);
-	if (!w->flows || !w->streams)
-		return psi_err_set(
-			err, -EINVAL, "the flow table or stream pool cannot have that size");
+	w->frags = psi_frag_open(&w->cfg.frag, &w->stats);
+	if (!w->flows || !w->streams || !w->frags)
+		return psi_err_set(err, -EINVAL, "a worker's tables cannot have that size");
 	return 0;
 }
 
@@ -120,6 +124,7 @@ psi_worker_close(struct psi_worker *w)
 {
 	if (!w)
 		return;
+	psi_frag_close(w->frags);
 	for (unsigned int i = 0; i < w->area_cnt; i++)
 		munmap(w->area[i].p, w->area[i].len);
 	free(w);

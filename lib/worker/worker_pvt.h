@@ -85,6 +85,7 @@ struct psi_worker {
 	struct psi_worker_config cfg;
 	struct psi_flow_table *flows;
 	struct psi_stream_pool *streams;
+	struct psi_frag *frags;
 	struct psi_pool conns, hss, chains;
 	struct psi_handoff *out;
 	bool (*full)(void *ctx);
