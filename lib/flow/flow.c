@@ -32,21 +32,39 @@ psi_flow_hash(const struct psi_flow_table *t, const struct psi_tuple *key)
 }
 
 /* Bit w is set when way w has this tag. */
-static inline unsigned int
+static inline uint32_t
 match(const struct tags *tags, uint16_t tag)
 {
+	uint32_t mask = 0;
 #ifdef __SSE2__
-	__m128i line = _mm_load_si128((const __m128i *)(const void *)tags->way);
-	__m128i eq = _mm_cmpeq_epi16(line, _mm_set1_epi16((short)tag));
+	const __m128i *line = (const __m128i *)(const void *)tags->way;
+	__m128i t = _mm_set1_epi16((short)tag);
 
-	return (unsigned int)_mm_movemask_epi8(_mm_packs_epi16(eq, _mm_setzero_si128()));
+	for (unsigned int i = 0; i < WAYS / 16; i++) {
+		__m128i lo = _mm_cmpeq_epi16(_mm_load_si128(line + 2 * i), t);
+		__m128i hi = _mm_cmpeq_epi16(_mm_load_si128(line + 2 * i + 1), t);
+
+		mask |= (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(lo, hi)) << 16 * i;
+	}
 #else
-	unsigned int mask = 0;
-
 	for (unsigned int w = 0; w < WAYS; w++)
-		mask |= (unsigned int)(tags->way[w] == tag) << w;
-	return mask;
+		mask |= (uint32_t)(tags->way[w] == tag) << w;
 #endif
+	return mask;
+}
+
+/* The lowest state in a full bucket; *mask: which ways have it. */
+static inline unsigned int
+lowest(const struct states *s, uint32_t *mask)
+{
+	unsigned int low = s->way[0];
+
+	for (unsigned int w = 1; w < WAYS; w++)
+		low = PSI_MIN(low, s->way[w]);
+	*mask = 0;
+	for (unsigned int w = 0; w < WAYS; w++)
+		*mask |= (uint32_t)(s->way[w] == low) << w;
+	return low;
 }
 
 static inline bool
@@ -63,15 +81,18 @@ psi_flow_prefetch(const struct psi_flow_table *t, uint32_t hash)
 	__builtin_prefetch(&t->tags[bucket_of(t, hash)]);
 }
 
-/* Where the tags know nothing of the flow, the entry that it would be given. */
+/* Where the tags know nothing of the flow, what is written when it is made. */
 void
 psi_flow_prefetch_entry(const struct psi_flow_table *t, uint32_t hash)
 {
 	uint32_t b = bucket_of(t, hash);
-	unsigned int mask = match(&t->tags[b], tag_of(hash));
+	uint32_t mask = match(&t->tags[b], tag_of(hash));
 
-	if (!mask)
+	if (psi_unlikely(!mask)) {
+		__builtin_prefetch(&t->states[b]);
+		__builtin_prefetch(&t->due[b]);
 		mask = match(&t->tags[b], TAG_FREE);
+	}
 	if (mask)
 		__builtin_prefetch(
 			&t->entries[(size_t)b * WAYS + (unsigned int)__builtin_ctz(mask)]);
@@ -83,7 +104,7 @@ psi_flow_find(struct psi_flow_table *t, const struct psi_tuple *key, uint32_t ha
 	uint32_t b = bucket_of(t, hash);
 	struct psi_flow *bucket = &t->entries[(size_t)b * WAYS];
 
-	for (unsigned int mask = match(&t->tags[b], tag_of(hash)); mask; mask &= mask - 1) {
+	for (uint32_t mask = match(&t->tags[b], tag_of(hash)); mask; mask &= mask - 1) {
 		struct psi_flow *f = &bucket[__builtin_ctz(mask)];
 
 		if (psi_likely(same(&f->tuple, key)))
@@ -128,12 +149,19 @@ index_of(const struct psi_flow_table *t, const struct psi_flow *f)
 	return (size_t)(f - t->entries);
 }
 
+static inline void
+set_state(struct psi_flow_table *t, size_t i, enum psi_flow_state state)
+{
+	t->entries[i].state = (uint8_t)state;
+	t->states[i / WAYS].way[i % WAYS] = (uint8_t)state;
+}
+
 void
 psi_flow_set_state(struct psi_flow_table *t, struct psi_flow *f, enum psi_flow_state state)
 {
 	PSI_ASSERT(f->state != PSI_FLOW_FREE && state != PSI_FLOW_FREE,
 		"a flow is freed by psi_flow_free only");
-	f->state = (uint8_t)state;
+	set_state(t, index_of(t, f), state);
 	bring_forward(t, index_of(t, f) / WAYS, due_of(t, f));
 }
 
@@ -143,7 +171,7 @@ psi_flow_free(struct psi_flow_table *t, struct psi_flow *f)
 	size_t i = index_of(t, f);
 
 	PSI_ASSERT(f->state != PSI_FLOW_FREE, "a flow is freed once");
-	f->state = PSI_FLOW_FREE;
+	set_state(t, i, PSI_FLOW_FREE);
 	t->tags[i / WAYS].way[i % WAYS] = TAG_FREE;
 	t->alive--;
 }
@@ -194,45 +222,45 @@ psi_flow_age_all(struct psi_flow_table *t, uint64_t now_ms)
 
 /* ---- making room ---- */
 
-/* The least valuable entry of a full bucket: one past its timeout, else of the lowest state, of those the one silent
- * for longest. *past tells which. */
-static struct psi_flow *
-victim(struct psi_flow_table *t, uint32_t b, bool *past)
+/* Of the ways in mask, the one silent for longest; of many, among a few from a random place on. */
+static uint32_t
+oldest(const struct psi_flow_table *t, uint32_t b, uint32_t mask, uint32_t hash)
 {
-	struct psi_flow *least = NULL;
-	uint64_t least_worth = UINT64_MAX;
+	unsigned int turn = hash % WAYS, way = 0;
+	uint32_t rest = turn ? mask >> turn | mask << (WAYS - turn) : mask, longest = 0;
 
-	for (unsigned int w = 0; w < WAYS; w++) {
-		struct psi_flow *f = &t->entries[(size_t)b * WAYS + w];
-		uint32_t idle = idle_ms(f, t->now_ms);
-		uint64_t state = idle > t->timeout_ms[f->state] ? PSI_FLOW_FREE : f->state;
-		uint64_t worth = state << 32 | (UINT32_MAX - idle);
+	for (unsigned int n = 0; rest && n < VICTIM_LOOKS; n++, rest &= rest - 1) {
+		unsigned int w = ((unsigned int)__builtin_ctz(rest) + turn) % WAYS;
+		uint32_t idle = idle_ms(&t->entries[(size_t)b * WAYS + w], t->now_ms);
 
-		if (!least || worth < least_worth) {
-			least = f;
-			least_worth = worth;
+		if (!n || idle > longest) {
+			way = w;
+			longest = idle;
 		}
 	}
-	*past = least_worth >> 32 == PSI_FLOW_FREE;
-	return least;
+	return way;
 }
 
-/* Frees a way of bucket b for a flow of that state; NULL when all in it are worth more. */
-static struct psi_flow *
-make_room(struct psi_flow_table *t, uint32_t b, enum psi_flow_state state)
+/* Frees a way of the full bucket b for a flow of that state: what is past its timeout, else the oldest of the lowest
+ * state. Returns the free ways, none when all in it are worth more. */
+static uint32_t
+make_room(struct psi_flow_table *t, uint32_t b, uint32_t hash, enum psi_flow_state state)
 {
-	bool past;
-	struct psi_flow *f = victim(t, b, &past);
+	struct psi_flow *f;
+	uint32_t mask;
+	unsigned int low;
 
-	if (!past) {
-		if (f->state > state)
-			return NULL;
-		if (f->state == PSI_FLOW_HANDSHAKE)
-			psi_stat_inc(t->stats, PSI_STAT_flow_evicted_handshake);
-	}
-	t->gone(t->ctx, f, past ? PSI_FLOW_WHY_IDLE : PSI_FLOW_WHY_EVICTED);
+	if (!due_before((uint32_t)(t->now_ms >> DUE_SHIFT), t->due[b]) && age_bucket(t, b))
+		return match(&t->tags[b], TAG_FREE);
+	low = lowest(&t->states[b], &mask);
+	if (low > state)
+		return 0;
+	if (low == PSI_FLOW_HANDSHAKE)
+		psi_stat_inc(t->stats, PSI_STAT_flow_evicted_handshake);
+	f = &t->entries[(size_t)b * WAYS + oldest(t, b, mask, hash)];
+	t->gone(t->ctx, f, PSI_FLOW_WHY_EVICTED);
 	psi_flow_free(t, f);
-	return f;
+	return match(&t->tags[b], TAG_FREE);
 }
 
 struct psi_flow *
@@ -240,27 +268,36 @@ psi_flow_get(struct psi_flow_table *t, const struct psi_tuple *key, uint32_t has
 	enum psi_flow_state state, uint64_t now_ms, bool *made)
 {
 	struct psi_flow *f = psi_flow_find(t, key, hash);
-	uint32_t b = bucket_of(t, hash);
-	unsigned int mask = match(&t->tags[b], TAG_FREE);
+	uint32_t b = bucket_of(t, hash), mask;
+	size_t i;
 
 	t->now_ms = now_ms;
 	*made = false;
 	if (f)
 		return f;
-	f = mask ? &t->entries[(size_t)b * WAYS + (unsigned int)__builtin_ctz(mask)]
-		 : make_room(t, b, state);
-	if (!f)
+	mask = match(&t->tags[b], TAG_FREE);
+	if (!mask)
+		mask = make_room(t, b, hash, state);
+	if (!mask)
 		return NULL;
+	i = (size_t)b * WAYS + (unsigned int)__builtin_ctz(mask);
+	f = &t->entries[i];
 	*f = (struct psi_flow){.tuple = *key,
 		.cold = PSI_FLOW_COLD_NONE,
 		.last_ms = (uint32_t)now_ms,
-		.state = (uint8_t)state,
 		.tag = tag_of(hash)};
-	t->tags[b].way[index_of(t, f) % WAYS] = f->tag;
+	t->tags[b].way[i % WAYS] = f->tag;
+	set_state(t, i, state);
 	bring_forward(t, b, due_of(t, f));
 	t->alive++;
 	*made = true;
 	return f;
+}
+
+uint32_t
+psi_flow_buckets(const struct psi_flow_table *t)
+{
+	return t->bucket_cnt;
 }
 
 uint32_t

@@ -31,7 +31,8 @@ psi_flow_footprint(const struct psi_flow_config *cfg)
 	if (!possible(cfg))
 		return 0;
 	return sizeof(struct psi_flow_table) + n * WAYS * sizeof(struct psi_flow) +
-	       round64(n * sizeof(struct tags)) + round64(n * sizeof(uint32_t));
+	       n * sizeof(struct tags) + round64(n * sizeof(struct states)) +
+	       round64(n * sizeof(uint32_t));
 }
 
 /* The words that the hash multiplies with, drawn from 128 random bits by splitmix64 (Steele, Lea and Flood, "Fast
@@ -64,7 +65,8 @@ psi_flow_init(void *mem, const struct psi_flow_config *cfg, struct psi_stats *st
 	t->bucket_cnt = (uint32_t)n;
 	t->entries = (struct psi_flow *)(void *)(t + 1);
 	t->tags = (struct tags *)(void *)(t->entries + n * WAYS);
-	t->due = (uint32_t *)(void *)((uint8_t *)t->tags + round64(n * sizeof(struct tags)));
+	t->states = (struct states *)(void *)(t->tags + n);
+	t->due = (uint32_t *)(void *)((uint8_t *)t->states + round64(n * sizeof(struct states)));
 	memcpy(t->timeout_ms, cfg->timeout_ms, sizeof(t->timeout_ms));
 	expand_key(t->key, cfg->hash_key);
 	t->stats = stats;

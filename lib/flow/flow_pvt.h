@@ -6,24 +6,33 @@
 #include "psi_flow.h"
 
 enum {
-	WAYS = 8,
+	WAYS = 32,
 	TAG_FREE = 0,  /* no flow has this tag */
 	DUE_SHIFT = 8, /* due times are kept in units of 256 ms: 32 bits of them last 34 years */
 	DUE_NEVER = 1 << 30,
 	KEY_CNT = 8,
+	VICTIM_LOOKS = 8,   /* entries whose age is compared when one has to go */
 	FLOW_MAX = 1 << 28, /* 32 bits of hash fill that many evenly, 16 GiB of entries */
 };
 
 struct tags {
 	uint16_t way[WAYS];
-} __attribute__((aligned(16)));
+} __attribute__((aligned(64)));
+_Static_assert(sizeof(struct tags) == 64, "one cache line a bucket");
 
-/* In memory: this, then the entries, the tags, the due times. Way w of bucket b is entry b * WAYS + w.
+/* The states of a bucket's entries once more, so that room is made without reading all of them. */
+struct states {
+	uint8_t way[WAYS];
+} __attribute__((aligned(32)));
+
+/* In memory: this, then the entries, the tags, the states, the due times. Way w of bucket b is entry b * WAYS + w.
  * Invariants: tags[b].way[w] is TAG_FREE exactly when that entry's state is PSI_FLOW_FREE, else the entry's tag;
+ * states[b].way[w] is the entry's state;
  * due[b] is not later than the first moment at which an entry of b could have outlived its timeout. */
 struct psi_flow_table {
 	struct psi_flow *entries;
 	struct tags *tags;
+	struct states *states;
 	uint32_t *due; /* low 32 bits of milliseconds >> DUE_SHIFT */
 	uint32_t bucket_cnt, alive;
 	uint64_t key[KEY_CNT];

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* psi_flow.h: the flow table of one worker: tuple -> 64-byte entry, bounded, aged a little at a time.
  *
- * 8-way buckets: a 16-bit tag a way is compared first, the full tuple always. The hash is keyed per start, so that
- * nobody outside can aim at one bucket. A full bucket gives up its least valuable entry, in the order of
- * enum psi_flow_state below (past its timeout first, then closed, half-open and so on, a live handshake last), of
- * the same state the one silent for longest.
+ * 32-way buckets: a 16-bit tag a way is compared first, all tags of a bucket in one cache line, then always the full
+ * tuple. The hash is keyed per start, so that nobody outside can aim at one bucket. A full bucket gives up what is past
+ * its timeout, else its least valuable entry, in the order of enum psi_flow_state below (closed first, a live handshake
+ * last), of the same state the one silent for longest (of up to 8 looked at).
  * Out of scope: what a flow means. `cold` is the caller's index of whatever it keeps beside the entry.
  * Thread: the worker that owns the table; no function may be called from another. */
 #ifndef PSI_FLOW_H
@@ -56,7 +56,7 @@ typedef void psi_flow_gone_fn(void *ctx, struct psi_flow *f, enum psi_flow_why w
 
 /* ---- set-up: may fail, not hot ---- */
 
-/* psi_flow_footprint: bytes that a table of cfg needs, 66.5 a flow; 0 if cfg cannot be met: max is 0 or above 2^28, a
+/* psi_flow_footprint: bytes that a table of cfg needs, 67.1 a flow; 0 if cfg cannot be met: max is 0 or above 2^28, a
  *   timeout is 2^31 ms or more.
  * psi_flow_init: lays the table out in mem, which is zeroed, footprint bytes long, aligned to 64, and belongs to the
  * caller, who keeps it for the table's life. stats: the worker's block, outlives the table, which counts
@@ -107,7 +107,9 @@ void psi_flow_free(struct psi_flow_table *t, struct psi_flow *f);
 uint32_t psi_flow_age(struct psi_flow_table *t, uint64_t now_ms, uint32_t budget);
 uint32_t psi_flow_age_all(struct psi_flow_table *t, uint64_t now_ms);
 
-/* psi_flow_alive: entries in use, closed ones included. */
+/* psi_flow_buckets: how many there are, 32 flows each: a round of psi_flow_age.
+ * psi_flow_alive: entries in use, closed ones included. */
+uint32_t psi_flow_buckets(const struct psi_flow_table *t);
 uint32_t psi_flow_alive(const struct psi_flow_table *t);
 
 #endif

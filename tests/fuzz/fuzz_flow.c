@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { KEYS = 256, BUCKETS_MAX = 9 };
+enum { KEYS = 256, TABLE_MAX = 200 };
 
 static struct {
 	enum psi_flow_state state; /* FREE: not in the table */
@@ -101,7 +101,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
-	static uint8_t mem[1 << 14] __attribute__((aligned(64)));
+	static uint8_t mem[1 << 15] __attribute__((aligned(64)));
 	static struct psi_stats stats;
 	struct psi_cursor in = psi_cursor(data, len);
 	enum psi_flow_state newcomer = PSI_FLOW_CLOSED;
@@ -110,7 +110,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (!op)
 		return 0;
-	cfg = (struct psi_flow_config){.max = 1 + op[0] % (8 * BUCKETS_MAX),
+	cfg = (struct psi_flow_config){.max = 1 + op[0] % TABLE_MAX,
 		.timeout_ms = {0, 100, 300, 1000, 30000, 5000},
 		.hash_key = {op[1], 77}};
 	memset(mem, 0, sizeof(mem));

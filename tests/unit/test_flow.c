@@ -107,6 +107,7 @@ check(void)
 			const struct psi_flow *f = &t->entries[(size_t)b * WAYS + w];
 
 			CU_ASSERT_EQUAL(t->tags[b].way[w] == TAG_FREE, f->state == PSI_FLOW_FREE);
+			CU_ASSERT_EQUAL(t->states[b].way[w], f->state);
 			if (f->state == PSI_FLOW_FREE)
 				continue;
 			alive++;
@@ -170,12 +171,12 @@ test_config(void)
 	cfg.timeout_ms[PSI_FLOW_OTHER] = 0x80000000;
 	CU_ASSERT_EQUAL(psi_flow_footprint(&cfg), 0);
 	CU_ASSERT_PTR_NULL(psi_flow_init(t, &cfg, &stats, on_gone, &gone));
-	/* Memory of a flow: the entry, its tag and half a byte; and less than 1 KiB for the table. */
+	/* Memory of a flow: the entry, its tag, a byte of state, an eighth; and less than 1 KiB for the table. */
 	cfg = config(1 << 20);
-	CU_ASSERT(psi_flow_footprint(&cfg) <= (size_t)(66.5 * (1 << 20)) + 1024);
-	CU_ASSERT(psi_flow_footprint(&cfg) >= (size_t)(66.5 * (1 << 20)));
-	fresh(9);
-	CU_ASSERT_EQUAL(t->bucket_cnt, 2);
+	CU_ASSERT(psi_flow_footprint(&cfg) <= (size_t)(67.125 * (1 << 20)) + 1024);
+	CU_ASSERT(psi_flow_footprint(&cfg) >= (size_t)(67.125 * (1 << 20)));
+	fresh(33);
+	CU_ASSERT_EQUAL(psi_flow_buckets(t), 2);
 }
 
 /* A table and a plain list of what is in it, over random gets and frees. */
@@ -212,60 +213,94 @@ test_model(void)
 	check();
 }
 
-/* What a full bucket gives up, one after another. One bucket, so every flow is in it. */
+/* What a full bucket gives up, one after another. One bucket of 32, so every flow is in it. */
 static void
 test_eviction_order(void)
 {
-	fresh(8);
-	for (uint32_t n = 0; n < 8;
-		n++) /* two each of HANDSHAKE, ESTABLISHED, OTHER, HALF_OPEN, the older first */
-		CU_ASSERT_PTR_NOT_NULL(
-			get(n, (enum psi_flow_state)(PSI_FLOW_HANDSHAKE - n / 2), n));
-	psi_flow_set_state(t, get(7, PSI_FLOW_HALF_OPEN, 8), PSI_FLOW_CLOSED);
-	static const uint32_t order[] = {7, 6, 4, 5, 2, 3, 0, 1};
+	/* Flow n, made at time n; 7 or fewer of a state, all of which are then looked at. */
+	static const struct {
+		enum psi_flow_state state;
+		uint32_t from, end;
+	} made[] = {
+		{PSI_FLOW_CLOSED, 26, 32},
+		{PSI_FLOW_HALF_OPEN, 0, 7},
+		{PSI_FLOW_OTHER, 19, 26},
+		{PSI_FLOW_ESTABLISHED, 7, 13},
+		{PSI_FLOW_HANDSHAKE, 13, 19},
+	};
+	uint32_t newcomer = 100;
 
-	for (uint32_t i = 0; i < 8; i++) {
-		struct psi_tuple k = tuple(order[i]);
+	fresh(32);
+	for (uint32_t n = 0; n < 32; n++)
+		for (unsigned int i = 0; i < PSI_COUNT(made); i++)
+			if (n >= made[i].from && n < made[i].end)
+				CU_ASSERT_PTR_NOT_NULL(get(n, made[i].state, n));
+	for (unsigned int i = 0; i + 1 < PSI_COUNT(made); i++)
+		for (uint32_t n = made[i].from; n < made[i].end; n++, newcomer++) {
+			struct psi_tuple k = tuple(n);
 
-		CU_ASSERT_PTR_NOT_NULL(get(100 + i, PSI_FLOW_HANDSHAKE, 10 + i));
-		CU_ASSERT_EQUAL(memcmp(&gone.last, &k, sizeof(k)), 0);
-		CU_ASSERT_EQUAL(gone.why[PSI_FLOW_WHY_EVICTED], i + 1);
+			CU_ASSERT_PTR_NOT_NULL(get(newcomer, PSI_FLOW_HANDSHAKE, newcomer));
+			CU_ASSERT_EQUAL(memcmp(&gone.last, &k, sizeof(k)), 0);
+		}
+	CU_ASSERT_EQUAL(gone.why[PSI_FLOW_WHY_EVICTED], 26);
+	CU_ASSERT_EQUAL(psi_stat_get(&stats, PSI_STAT_flow_evicted_handshake), 0);
+	/* Nothing but handshakes is left. The oldest of eight goes: never one of the seven youngest. */
+	for (uint32_t n = 0; n < 1000; n++) {
+		CU_ASSERT_PTR_NOT_NULL(get(newcomer + n, PSI_FLOW_HANDSHAKE, newcomer + n));
+		for (uint32_t i = 0; i < 7; i++)
+			CU_ASSERT(known(newcomer + n - i));
 	}
-	CU_ASSERT_EQUAL(psi_stat_get(&stats, PSI_STAT_flow_evicted_handshake), 2);
-	CU_ASSERT_EQUAL(psi_flow_alive(t), 8);
+	CU_ASSERT_EQUAL(psi_stat_get(&stats, PSI_STAT_flow_evicted_handshake), 1000);
+	CU_ASSERT_EQUAL(psi_flow_alive(t), 32);
 	check();
 }
 
 static void
 test_eviction_refused(void)
 {
-	fresh(8);
-	for (uint32_t n = 0; n < 8; n++)
+	fresh(32);
+	for (uint32_t n = 0; n < 32; n++)
 		get(n, PSI_FLOW_ESTABLISHED, 0);
 	for (enum psi_flow_state s = PSI_FLOW_CLOSED; s < PSI_FLOW_ESTABLISHED; s++)
 		CU_ASSERT_PTR_NULL(get(100, s, 1));
 	CU_ASSERT_EQUAL(gone.why[PSI_FLOW_WHY_EVICTED], 0);
-	for (uint32_t n = 0; n < 8; n++)
+	for (uint32_t n = 0; n < 32; n++)
 		CU_ASSERT(known(n));
-	psi_flow_touch(get(0, PSI_FLOW_ESTABLISHED, 1), 1);
 	CU_ASSERT_PTR_NOT_NULL(get(100, PSI_FLOW_ESTABLISHED, 2));
-	CU_ASSERT(known(0) && !known(1)); /* the one that was just active stays */
+	CU_ASSERT_EQUAL(gone.state[PSI_FLOW_ESTABLISHED], 1);
 	check();
+}
+
+/* One that was just active stays, though it was made first. */
+static void
+test_eviction_spares_the_active(void)
+{
+	fresh(32);
+	for (uint32_t n = 0; n < 32; n++)
+		get(n, PSI_FLOW_ESTABLISHED, 0);
+	for (uint32_t n = 100; n < 200; n++) {
+		psi_flow_touch(get(0, PSI_FLOW_ESTABLISHED, n), n);
+		CU_ASSERT_PTR_NOT_NULL(get(n, PSI_FLOW_ESTABLISHED, n));
+	}
+	CU_ASSERT(known(0));
+	CU_ASSERT_EQUAL(gone.why[PSI_FLOW_WHY_EVICTED], 100);
 }
 
 /* Past its timeout even a handshake goes before anything else, and as silent, not as evicted. */
 static void
 test_eviction_past_timeout(void)
 {
-	fresh(8);
+	fresh(32);
 	get(0, PSI_FLOW_HANDSHAKE, 0);
-	for (uint32_t n = 1; n < 8; n++)
+	for (uint32_t n = 1; n < 32; n++)
 		get(n, PSI_FLOW_CLOSED, 10000);
 	CU_ASSERT_PTR_NOT_NULL(get(100, PSI_FLOW_HALF_OPEN, 10001));
 	CU_ASSERT(!known(0));
 	CU_ASSERT_EQUAL(gone.why[PSI_FLOW_WHY_IDLE], 1);
 	CU_ASSERT_EQUAL(gone.why[PSI_FLOW_WHY_EVICTED], 0);
 	CU_ASSERT_EQUAL(psi_stat_get(&stats, PSI_STAT_flow_evicted_handshake), 0);
+	CU_ASSERT_EQUAL(psi_flow_alive(t), 32);
+	check();
 }
 
 static void
@@ -290,6 +325,10 @@ test_timeouts(void)
 	psi_flow_set_state(t, get(1, PSI_FLOW_HALF_OPEN, 2000), PSI_FLOW_ESTABLISHED);
 	CU_ASSERT_EQUAL(psi_flow_age_all(t, 62000), 0);
 	psi_flow_touch(get(1, PSI_FLOW_ESTABLISHED, 62000), 62000);
+	psi_flow_age_all(t, 62001);
+	for (uint32_t b = 0; b < psi_flow_buckets(t);
+		b++) /* no bucket is looked at before its time */
+		CU_ASSERT(t->due[b] >= 122000 / 256);
 	CU_ASSERT_EQUAL(psi_flow_age_all(t, 122000), 0);
 	CU_ASSERT_EQUAL(psi_flow_age_all(t, 122001), 1);
 	CU_ASSERT_EQUAL(gone.why[PSI_FLOW_WHY_IDLE], 2);
@@ -303,12 +342,12 @@ test_age_by_budget(void)
 
 	fresh(800);
 	for (uint32_t n = 0; !in_last; n++)
-		in_last = get(n, PSI_FLOW_HALF_OPEN, 0) >= &t->entries[(size_t)99 * WAYS];
+		in_last = get(n, PSI_FLOW_HALF_OPEN, 0) >= &t->entries[(size_t)24 * WAYS];
 	made = psi_flow_alive(t);
 	CU_ASSERT_FATAL(made > 1);
 	gone.why[PSI_FLOW_WHY_EVICTED] = 0;
 	CU_ASSERT_EQUAL(psi_flow_age(t, 5000, 0), 0);
-	for (int i = 0; i < 33; i++) /* 99 of 100 buckets */
+	for (int i = 0; i < 8; i++) /* 24 of 25 buckets */
 		given_up += psi_flow_age(t, 5000, 3);
 	CU_ASSERT_EQUAL(given_up, made - in_last);
 	CU_ASSERT_EQUAL(psi_flow_alive(t), in_last);
@@ -432,7 +471,7 @@ test_full_table(void)
 		get(200000 + n, PSI_FLOW_HALF_OPEN, 2);
 		get(300000 + n, PSI_FLOW_OTHER, 2);
 	}
-	/* 400 in 100 buckets of 8: four on average, and a bucket that got nine gave up the oldest. */
+	/* 400 in 25 buckets of 32: a bucket that got more than its 32 gave up some. */
 	for (uint32_t n = 0, lost = 0; n < LIVE; n++) {
 		lost += !known(n);
 		if (n == LIVE - 1)
@@ -571,7 +610,7 @@ test_prefetch_is_harmless(void)
 		psi_flow_prefetch_entry(t, n * 0x01234567);
 	}
 	CU_ASSERT_EQUAL(bucket_of(t, UINT32_MAX), 0);
-	fresh(24);
+	fresh(96);
 	CU_ASSERT_EQUAL(bucket_of(t, UINT32_MAX), 2);
 	CU_ASSERT_EQUAL(tag_of(0xffff0000), 1); /* never that of a free way */
 	CU_ASSERT_EQUAL(tag_of(0x0000ffff), 0xffff);
@@ -597,6 +636,7 @@ static CU_TestInfo age_tests[] = {
 static CU_TestInfo full_tests[] = {
 	{"order of eviction", test_eviction_order},
 	{"nothing is given up for less", test_eviction_refused},
+	{"the active are spared", test_eviction_spares_the_active},
 	{"past the timeout first", test_eviction_past_timeout},
 	{"SYN flood", test_syn_flood},
 	{"full table", test_full_table},
