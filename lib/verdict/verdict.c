@@ -78,12 +78,14 @@ deciding_alert(const struct psi_rec *r)
 	return a;
 }
 
+/* has_hole: a hello longer than what is kept (LIMIT) costs fields, not the course of the handshake. */
 static bool
 has_hole(const struct psi_rec *r)
 {
-	return r->evidence & (PSI_EVID_gap | PSI_EVID_one_sided) || r->err != PSI_OK ||
-	       r->note & PSI_TLS_LOST_SYNC || !says(r, PSI_MSG_CLIENT_HELLO) || r->tcp.gaps ||
-	       r->tcp.acked_hole || !r->pkts[PSI_C2S] || !r->pkts[PSI_S2C];
+	return r->evidence & (PSI_EVID_gap | PSI_EVID_one_sided) ||
+	       (r->err != PSI_OK && r->err != PSI_E_LIMIT) || r->note & PSI_TLS_LOST_SYNC ||
+	       !says(r, PSI_MSG_CLIENT_HELLO) || r->tcp.gaps || r->tcp.acked_hole ||
+	       !r->pkts[PSI_C2S] || !r->pkts[PSI_S2C];
 }
 
 /* was_full: the messages of pattern B that only a full handshake of TLS 1.2 or before has. */
@@ -150,6 +152,8 @@ judge(uint64_t s)
 #undef RULE
 #undef C
 #undef E
+	PSI_ASSERT(false, "the last row of patterns.def fits everything");
+	return (struct outcome){.class = PSI_CLASS_INCOMPLETE, .reason = ""};
 }
 
 /* A refusal whose cause is hidden, of a certificate that is itself at fault: the client is right, and the fault is

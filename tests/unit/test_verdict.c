@@ -400,6 +400,21 @@ test_holes(void)
 }
 
 static void
+test_cut_hello_is_no_hole(void)
+{
+	struct psi_rec *r = malloc(sizeof(*r));
+	struct psi_verdict v;
+	struct script s;
+
+	script_run(&s, 0, TLS12, FULL_GCM, FLIGHT12, PSI_TLS_HELLO_CUT, "CF SF");
+	record_of(r, &s);
+	r->err = PSI_E_LIMIT;
+	psi_verdict_flow(r, 0, &v);
+	CU_ASSERT_EQUAL(v.class, PSI_CLASS_CLIENT_REJECTED);
+	free(r);
+}
+
+static void
 test_not_tls(void)
 {
 	struct psi_rec *r = calloc(1, sizeof(*r));
@@ -444,6 +459,7 @@ static CU_TestInfo tests[] = {
 	{"server alerts", test_server_alerts},
 	{"certificate at fault", test_certificate_at_fault},
 	{"holes", test_holes},
+	{"a cut hello is no hole", test_cut_hello_is_no_hole},
 	{"not TLS", test_not_tls},
 	{"reason", test_reason},
 	CU_TEST_INFO_NULL,
