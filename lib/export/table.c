@@ -20,6 +20,7 @@ static const char *const heading[COL_CNT] = {
 
 struct row {
 	enum psi_class class;
+	const char *alert_name; /* of the alert in COL_ALERT, NULL when it has none */
 	unsigned int port_cols; /* of the client's port with its colon: what COL_CLIENT ends in */
 	char cell[COL_CNT][CELL_MAX];
 	char reason[REASON_MAX];
@@ -175,6 +176,7 @@ fill_alert(struct row *row, const struct psi_event_r *r)
 			unsigned int code = (unsigned int)psi_value_u64(&d);
 			const char *name = code <= UINT8_MAX ? psi_alert_name((uint8_t)code) : NULL;
 
+			row->alert_name = name;
 			n += (size_t)snprintf(
 				c + n, CELL_MAX - n, "%u %s", code, name ? name : "?");
 		} else {
@@ -370,12 +372,15 @@ print_below(const struct psi_table *t, const char *s)
 	}
 }
 
-/* What found no place in the row of a flow that did not go through: messages, alert, reason. */
+/* What found no place in the row of a flow that did not go through: messages, alert, reason. An alert that the reason
+ * names is not named twice. */
 static void
 print_rest(const struct psi_table *t, const struct row *row)
 {
 	const char *part[3] = {row->cell[COL_MESSAGES], row->cell[COL_ALERT], row->reason};
-	bool shown[3] = {t->layout.cols[COL_MESSAGES], t->layout.cols[COL_ALERT], t->layout.reason};
+	bool named = row->alert_name && strstr(row->reason, row->alert_name);
+	bool shown[3] = {
+		t->layout.cols[COL_MESSAGES], t->layout.cols[COL_ALERT] || named, t->layout.reason};
 	char below[BELOW_MAX];
 	size_t n = 0;
 
@@ -476,6 +481,7 @@ print_legend(const struct psi_table *t)
 {
 	unsigned int width = t->cfg.width ? t->cfg.width : 120, at;
 
+	fputc('\n', t->cfg.out);
 	at = (unsigned int)fprintf(t->cfg.out, "Messages, upper case from the client:");
 	for (char c = 'a'; c <= 'z'; c++) {
 		const char *name = letter_name(c);

@@ -437,7 +437,7 @@ test_table_wide(void)
 	tab_row(NULL, PSI_CLASS_NORMAL, 0, "Went through.");
 	tab_close();
 	CU_ASSERT(strstr(tab.out, "Messages, upper case from the client:  c client_hello") != NULL);
-	*strstr(tab.out, "Messages") = '\0';
+	*strstr(tab.out, "\nMessages") = '\0';
 	CU_ASSERT_STRING_EQUAL(tab.out,
 		"TIME          CLIENT           HOST                TLS  MESSAGES  ALERT                 VERDICT         REASON\n"
 		"22:13:20.123  192.0.2.1:50000  a.example           1.2  CsxnL     client 48 unknown_ca  unknown_ca 90%  Because of this.\n"
@@ -451,14 +451,17 @@ test_table_narrow(void)
 	tab_row("a.example", PSI_CLASS_UNKNOWN_CA, 48,
 		"Because of this, and a sentence that is longer.");
 	tab_row(NULL, PSI_CLASS_NORMAL, 0, "Went through.");
+	tab_row("b.example", PSI_CLASS_UNKNOWN_CA, 48, "Because of unknown_ca.");
 	tab_close();
-	*strstr(tab.out, "Messages, ") = '\0';
+	*strstr(tab.out, "\nMessages, ") = '\0';
 	CU_ASSERT_STRING_EQUAL(tab.out,
 		"CLIENT     HOST                TLS  VERDICT\n"
 		"192.0.2.1  a.example           1.2  unknown_ca 90%\n"
 		"    CsxnL · client 48 unknown_ca · Because of this, and a\n"
 		"    sentence that is longer.\n"
-		"192.0.2.1  [2001:db8::1]:8443  1.2  normal 90%\n");
+		"192.0.2.1  [2001:db8::1]:8443  1.2  normal 90%\n"
+		"192.0.2.1  b.example           1.2  unknown_ca 90%\n"
+		"    CsxnL · Because of unknown_ca.\n");
 }
 
 /* At every width from 50 columns on, no line is longer, whatever the names. */
