@@ -49,4 +49,8 @@ psi_frag_put(struct psi_frag *f, struct rte_mbuf *m, const struct psi_pkt *pkt, 
  * mbufs back when no fragments come. Returns the datagrams still in work. */
 uint32_t psi_frag_expire(struct psi_frag *f, uint64_t now_ns);
 
+/* psi_frag_stop gives up every datagram in work, counted as timed out, and gives all mbufs back. Time may begin anew
+ * afterwards. */
+void psi_frag_stop(struct psi_frag *f);
+
 #endif

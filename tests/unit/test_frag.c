@@ -579,6 +579,28 @@ test_full(void)
 	end();
 }
 
+/* Time may go back after a stop, and all mbufs are there again, more of them than fit one row of rte_ip_frag's dead. */
+static void
+test_stop(void)
+{
+	struct cut c = {.id = 0};
+	uint8_t payload[64];
+
+	segment(payload, 64);
+	begin(300);
+	for (; c.id < 300; c.id++) {
+		CU_ASSERT_PTR_NULL(feed(&c, payload, 0, 8, true, 1u << 30));
+		CU_ASSERT_PTR_NULL(feed(&c, payload, 16, 8, true, 1u << 30));
+	}
+	psi_frag_stop(frag);
+	CU_ASSERT_EQUAL(rte_mempool_avail_count(pool), MBUFS);
+	CU_ASSERT_EQUAL(psi_stat_get(&stats, PSI_STAT_frag_timeout), 300);
+	c.id = 7;
+	CU_ASSERT_PTR_NULL(feed(&c, payload, 0, 32, true, 1));
+	check_datagram(feed(&c, payload, 32, 32, false, 2), &c, payload, 64);
+	end();
+}
+
 static void
 test_refuses_config(void)
 {
@@ -602,6 +624,7 @@ static CU_TestInfo frag_tests[] = {
 	{"timeout by packet time", test_timeout},
 	{"a datagram given up is remembered, and forgotten", test_given_up_ends},
 	{"full", test_full},
+	{"stop, and time begins anew", test_stop},
 	{"set-up refuses nonsense", test_refuses_config},
 	CU_TEST_INFO_NULL,
 };
