@@ -17,9 +17,6 @@
 /* rte_ip_frag keeps a place each for the first and the last piece. */
 #define MIDDLE_MAX (PSI_FRAG_PIECE_MAX - 2)
 
-/* Contiguous bytes at the start of a datagram that comes out: enough for the headers of a tunnel in it and of TCP. */
-#define HEADERS_MAX 256
-
 #define BUCKET_ENTRIES 4
 #define V6_FRAG_LEN    8
 #define IP_HDR_MAX     60
@@ -342,16 +339,16 @@ join(struct psi_frag *f, struct slot *s, uint32_t name, struct rte_mbuf *m,
 		f->tbl, &f->dead, m, s->start_ns, &shown.ip, &shown.frag);
 }
 
-/* pull_up moves bytes of the following segments behind those of the first, until the headers are in it. */
+/* pull_up moves bytes of the following segments behind those of the first while there is room: headers must be
+ * contiguous, and whoever comes behind is better off with one segment. */
 static void
 pull_up(struct rte_mbuf *m)
 {
-	while (m->next && m->data_len < HEADERS_MAX) {
-		struct rte_mbuf *n = m->next;
-		uint16_t take = (uint16_t)PSI_MIN(HEADERS_MAX - m->data_len, n->data_len);
+	struct rte_mbuf *n;
 
-		if (take > rte_pktmbuf_tailroom(m))
-			return;
+	while ((n = m->next)) {
+		uint16_t take = (uint16_t)PSI_MIN(rte_pktmbuf_tailroom(m), n->data_len);
+
 		memcpy(rte_pktmbuf_mtod_offset(m, uint8_t *, m->data_len),
 			rte_pktmbuf_mtod(n, uint8_t *), take);
 		m->data_len = (uint16_t)(m->data_len + take);

@@ -38,10 +38,11 @@ void psi_frag_close(struct psi_frag *f);
 
 /* psi_frag_put takes the frame m that psi_net_decode called FRAGMENT.
  * pkt: what it said of m.     now_ns: packet time.
- * Owner: m is taken in every case, and written to: no other reference to it may exist. What is returned is the caller's.
- * Returns the datagram, from its IP header on and with its headers contiguous, to be given to psi_net_decode_joined with
- * the same pkt; NULL when m was held or dropped. Each m that is not answered with a datagram is counted in one of the
- * ledger's counters; one that is counts as what the caller finds in the datagram. */
+ * Owner: m is taken in every case, and written to: no other reference to it may exist. What is returned is the
+ * caller's.
+ * Returns the datagram, from its IP header on, in one segment as far as the first has room, to be given to
+ * psi_net_decode_joined with the same pkt; NULL when m was held or dropped. Each m that is not answered with a datagram
+ * is counted in one of the ledger's counters; one that is counts as what the caller finds in the datagram. */
 struct rte_mbuf *
 psi_frag_put(struct psi_frag *f, struct rte_mbuf *m, const struct psi_pkt *pkt, uint64_t now_ns);
 
