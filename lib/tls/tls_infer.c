@@ -200,6 +200,14 @@ listed(const struct psi_tls_side *s)
 	return PSI_MIN(s->enc_cnt, PSI_TLS_RECORD_MAX);
 }
 
+/* refused_early_data: how many of the client's records are (T9). None when it offered none: what stands before the
+ * ServerHello then was put there by the capture. */
+static uint16_t
+refused_early_data(const struct work *w)
+{
+	return w->t->note & PSI_TLS_EARLY_DATA ? w->side[PSI_C2S]->enc_at_sh : 0;
+}
+
 static void
 client_certificate(struct work *w, bool empty)
 {
@@ -405,7 +413,7 @@ conclude13(struct work *w)
 		w->out->evidence |= PSI_EVID_cert_inferred;
 		infer(w, PSI_MSG_SERVER_CERTIFICATE);
 		if (!w->error[PSI_C2S])
-			find_finished(w, w->side[PSI_C2S]->enc_at_sh); /* T9 */
+			find_finished(w, refused_early_data(w));
 	}
 	if (w->finished_at != NOWHERE)
 		after_finished(w);

@@ -257,6 +257,11 @@ test_13_early_data(void)
 	psi_tls_conclude(&s.t, &s.end, &f);
 	CU_ASSERT_EQUAL(f.inferred, CERT13 | CALERT);
 	CU_ASSERT_EQUAL(f.evidence, E(cert_inferred) | E(client_alert_hidden) | E(client_fin));
+	/* None was offered: a capture that puts the client's records before the ServerHello. */
+	script_run(&s, 0, TLS13, GCM128, FLIGHT13, 0, "C53 C99 S1200 S300 CF");
+	s.t.side[0].enc_at_sh = 2;
+	psi_tls_conclude(&s.t, &s.end, &f);
+	CU_ASSERT_EQUAL(f.inferred, CERT13 | FIN | CDATA | SDATA);
 }
 
 static void
