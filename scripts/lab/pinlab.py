@@ -9,6 +9,8 @@ own, so the label of a flow follows from how it was made and never from how the 
 
 Everything lives in the namespaces and in one temporary directory; both are gone when the `with` block ends.
 """
+import base64
+import hashlib
 import json
 import os
 import shutil
@@ -67,9 +69,13 @@ commonName = supplied
 basicConstraints = critical, CA:TRUE
 keyUsage = critical, keyCertSign, cRLSign
 subjectKeyIdentifier = hash
-[leaf]
+[clientonly]
 basicConstraints = critical, CA:FALSE
 keyUsage = critical, digitalSignature
+extendedKeyUsage = clientAuth
+[leaf]
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature, keyEncipherment
 extendedKeyUsage = serverAuth
 subjectKeyIdentifier = hash
 """
@@ -125,12 +131,17 @@ subjectKeyIdentifier = hash
 
     def spki(self, name):
         """SHA-256 of the public key: (base64, hex)."""
-        import base64
-        import hashlib
         der = subprocess.run(["openssl", "pkey", "-in", self.path(name + ".key"), "-pubout", "-outform", "DER"],
                              stdout=subprocess.PIPE, check=True).stdout
         h = hashlib.sha256(der)
         return base64.b64encode(h.digest()).decode(), h.hexdigest()
+
+
+    def fingerprint(self, name):
+        """SHA-256 of the certificate, hex."""
+        der = subprocess.run(["openssl", "x509", "-in", self.path(name + ".crt"), "-outform", "DER"],
+                             stdout=subprocess.PIPE, check=True).stdout
+        return hashlib.sha256(der).hexdigest()
 
 
 class Lab:
@@ -150,6 +161,8 @@ class Lab:
         try:
             os.chmod(self.dir, 0o755)
             self.pki = Pki(self.path("pki"))
+            self.build_dir = self.path("build")
+            os.mkdir(self.build_dir)
             self._wire()
             self._hosts_files()
         except BaseException:
@@ -251,21 +264,23 @@ class Lab:
             time.sleep(0.05)
         raise RuntimeError("%s does not listen on port %d:\n%s" % (name, port, open(self.path(name + ".log")).read()))
 
-    def client(self, cmd, address, family, stdin=b"", timeout=15, env=None):
+    def client(self, cmd, address, family, stdin=b"", timeout=15, ports=PORTS_PER_CASE):
         """Runs a client with its own source address and ports. Returns (ports, exit status, output)."""
         lo = self.next_port
-        self.next_port += PORTS_PER_CASE
-        hi = lo + PORTS_PER_CASE - 1
+        self.next_port += ports
+        hi = lo + ports - 1
         src, _, gw, net = NETS[family]
         before = "echo '%d %d' > /proc/sys/net/ipv4/ip_local_port_range && ip -%d route replace %s via %s src %s &&" % (
             lo, hi, family, net, gw, src % address)
         full = self._inside("client", cmd, self.path("hosts%d" % family), before)
+        p = subprocess.Popen(full, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             env=dict(os.environ, HOME=self.dir), start_new_session=True)
         try:
-            p = subprocess.run(full, input=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout,
-                               env=dict(os.environ, HOME=self.dir, **(env or {})))
-            rc, out = p.returncode, p.stdout
-        except subprocess.TimeoutExpired as e:
-            rc, out = -1, e.stdout or b""
+            out, rc = p.communicate(stdin, timeout)[0], p.returncode
+        except subprocess.TimeoutExpired:
+            # with all that it started: a client may be a shell with a pipe, or a browser with a dozen processes
+            os.killpg(p.pid, signal.SIGKILL)
+            out, rc = p.communicate()[0], -1
         return range(lo, hi + 1), rc, out.decode("utf-8", "replace")
 
     def capture(self, out):
@@ -287,7 +302,7 @@ class Lab:
             raise RuntimeError("the capture is not whole:\n" + said)
 
     # -- servers and proxies -----------------------------------------------------------------------------------------
-    def nginx(self, sites):
+    def nginx(self, sites, protocols="TLSv1.2 TLSv1.3"):
         """sites: list of dict(host, cert, options): one address a host, port 443."""
         body = []
         for s in sites:
@@ -304,10 +319,10 @@ class Lab:
             f.write("""daemon off; user root; worker_processes 1; pid %s; error_log %s;
 events { worker_connections 256; }
 http { access_log off; default_type text/plain; server_tokens off; %s
-ssl_protocols TLSv1.2 TLSv1.3; ssl_session_timeout 1h; ssl_session_tickets on;
+ssl_protocols %s; ssl_session_timeout 1h; ssl_session_tickets on;
 %s
 }
-""" % (self.path("nginx.pid"), self.path("nginx.err"), tmp, "\n".join(body)))
+""" % (self.path("nginx.pid"), self.path("nginx.err"), tmp, protocols, "\n".join(body)))
         return self.spawn("server", ["nginx", "-c", self.path("nginx.conf"), "-e", self.path("nginx.err")], "nginx",
                           ready=[443])
 
@@ -315,6 +330,37 @@ ssl_protocols TLSv1.2 TLSv1.3; ssl_session_timeout 1h; ssl_session_tickets on;
         return self.spawn("gateway", ["sslsplit", "-D", "-u", "root", "-k", self.pki.path("inspection.key"), "-c",
                                       self.pki.path("inspection.crt"), *options, "https", "0.0.0.0", port, "https",
                                       "::", port + 1], name, ready=[port, port + 1])
+
+    def squid(self, port, name="squid", options=""):
+        """Squid as an intercepting proxy; it makes certificates in a helper and drops to the user proxy."""
+        base = self.path(name)
+        os.makedirs(base)
+        self.pki.bundle("inspection.pem", "inspection.crt", "inspection.key")
+        run(["/usr/lib/squid/security_file_certgen", "-c", "-s", os.path.join(base, "db"), "-M", "4MB"])
+        with open(os.path.join(base, "squid.conf"), "w") as f:
+            for addr, p in (("0.0.0.0", port), ("[::]", port + 1)):
+                f.write("https_port %s:%d intercept ssl-bump generate-host-certificates=on tls-cert=%s %s\n" % (
+                    addr, p, self.pki.path("inspection.pem"), options))
+            f.write("""http_port 127.0.0.1:3128
+acl step1 at_step SslBump1
+ssl_bump peek step1
+ssl_bump bump all
+http_access allow all
+tls_outgoing_options cafile=%s
+sslcrtd_program /usr/lib/squid/security_file_certgen -s %s/db -M 4MB
+sslcrtd_children 3 startup=1
+cache deny all
+access_log none
+cache_log %s/cache.log
+pid_filename %s/squid.pid
+coredump_dir %s
+pinger_enable off
+shutdown_lifetime 1 seconds
+visible_hostname proxy.example
+""" % (self.pki.path("public.pem"), base, base, base, base))
+        run(["chown", "-R", "proxy:proxy", base])
+        return self.spawn("gateway", ["squid", "-N", "-f", os.path.join(base, "squid.conf")], name,
+                          ready=[port, port + 1])
 
     def mitmproxy(self, port, name="mitmproxy", options=()):
         conf = self.path(name + ".conf")
