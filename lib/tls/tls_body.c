@@ -10,7 +10,7 @@ tls_on_rest(struct tls_in *x, const uint8_t *p, uint32_t len)
 void
 tls_on_extra(struct tls_in *x, const uint8_t *p, uint32_t len)
 {
-	tls_malformed(x);
+	x->t->note |= PSI_TLS_MALFORMED;
 }
 
 /* ---- Certificate ---- */

@@ -53,7 +53,8 @@ list_begin(struct tls_in *x, enum psi_tls_list l, uint32_t len, enum tls_step el
 	struct psi_tls_hello *h = &x->t->hello;
 
 	if (h->lists_begun & 1u << l) { /* a second one, which RFC 8446 section 4.2 forbids */
-		tls_malformed(x);
+		x->t->note |= PSI_TLS_MALFORMED;
+		x->s->step = TLS_S_REST;
 		return;
 	}
 	h->lists_begun |= (uint8_t)(1u << l);
@@ -267,7 +268,8 @@ void
 tls_on_ech_type(struct tls_in *x, const uint8_t *p, uint32_t len)
 {
 	if (p[0] > 1) {
-		tls_malformed(x);
+		x->t->note |= PSI_TLS_MALFORMED;
+		x->s->step = TLS_S_REST;
 		return;
 	}
 	x->t->ech.type = (uint8_t)(1 + p[0]);

@@ -83,8 +83,13 @@ tls_room(const struct psi_tls_side *s)
 void
 tls_malformed(struct tls_in *x)
 {
+	struct psi_tls_side *s = x->s;
+
 	x->t->note |= PSI_TLS_MALFORMED;
-	x->s->step = TLS_S_REST;
+	if (s->msg_type == PSI_HS_CLIENT_HELLO && s->depth == 0 && s->step != TLS_S_EXTS_LEN)
+		x->t->note |= PSI_TLS_HELLO_BROKEN;
+	s->depth = 0;
+	s->step = TLS_S_REST;
 }
 
 void
@@ -188,7 +193,7 @@ msg_end(struct tls_in *x)
 	bool whole = !(s->bits & TLS_B_CUT), hrr = s->bits & TLS_B_HRR;
 
 	if (s->depth || s->fix_have || !steps[s->step].may_end)
-		t->note |= PSI_TLS_MALFORMED;
+		tls_malformed(x);
 	s->msg_hdr_have = 0;
 	tls_cert_end(x, whole);
 	if (s->msg_type == PSI_HS_CLIENT_HELLO)

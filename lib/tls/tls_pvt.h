@@ -106,12 +106,11 @@ void tls_v2_cert_begin(struct tls_in *x, uint32_t len);
 void tls_cert_end(struct tls_in *x, bool whole);
 
 /* For steps. tls_open: the next len bytes are a region, which begins with step `inside` and is followed by `after`. A
- * region that does not fit into the one around it, or an empty one that must not be, is a malformed field: the region
- * around it is passed over. */
+ * region that does not fit into the one around it is a malformed field; an empty one that must not be is noted. */
 void tls_open(struct tls_in *x, uint32_t len, enum tls_step inside, enum tls_step after);
 /* tls_room: bytes left in the innermost region. */
 uint32_t tls_room(const struct psi_tls_side *s);
-/* tls_malformed notes it and passes over the rest of the innermost region. */
+/* tls_malformed: a field ends beyond what is around it. A peer would stop here; the rest of the message is passed over. */
 void tls_malformed(struct tls_in *x);
 
 #endif

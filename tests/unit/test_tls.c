@@ -925,16 +925,17 @@ check_bad_sni(const struct run *r)
 	CU_ASSERT(r->rc[0] == PSI_OK);
 	CU_ASSERT_EQUAL(r->t.note & PSI_TLS_MALFORMED, PSI_TLS_MALFORMED);
 	CU_ASSERT_EQUAL(r->t.sni_len, 0);
-	LIST_IS(&r->t, PSI_TLS_L_EXTENSIONS, 0, 10);
-	LIST_IS(&r->t, PSI_TLS_L_GROUPS, 0x1d); /* the next extension is read all the same */
+	CU_ASSERT_EQUAL(r->t.note & PSI_TLS_HELLO_BROKEN, 0);
+	LIST_IS(&r->t, PSI_TLS_L_EXTENSIONS, 0); /* a peer would stop here */
+	CU_ASSERT_EQUAL(r->t.hello.list[PSI_TLS_L_GROUPS].cnt, 0);
 	CU_ASSERT_EQUAL(r->t.messages, PSI_MSG_CLIENT_HELLO);
 }
 
 static void
 test_malformed_extension(void)
 {
-	static const char *bad[] = {"0000 0006 0009 00 0007 41", "0000 0006 0004 00 0002 41",
-		"0000 0001 00", "0000 0000"};
+	static const char *bad[] = {
+		"0000 0006 0009 00 0007 41", "0000 0006 0004 00 0002 41", "0000 0001 00"};
 
 	for (size_t i = 0; i < PSI_COUNT(bad); i++) {
 		static struct buf ch;
@@ -960,7 +961,7 @@ test_malformed_extension(void)
 static void
 check_bad_ciphers(const struct run *r)
 {
-	CU_ASSERT(r->t.note & PSI_TLS_MALFORMED);
+	CU_ASSERT_EQUAL(r->t.note, PSI_TLS_MALFORMED | PSI_TLS_HELLO_BROKEN);
 	CU_ASSERT_EQUAL(r->t.hello.list[PSI_TLS_L_CIPHERS].cnt, 0);
 	CU_ASSERT_EQUAL(r->t.hello.list[PSI_TLS_L_EXTENSIONS].cnt, 0);
 	/* the record layer is unharmed: the next record is read */
@@ -1456,7 +1457,7 @@ static CU_TestInfo tls_tests[] = {
 	{"probe", test_probe},
 	{"the peer answers in plain text", test_http_answer},
 	{"lost record sync", test_lost_sync},
-	{"a malformed extension costs itself only", test_malformed_extension},
+	{"a malformed extension ends the reading of the message", test_malformed_extension},
 	{"a malformed cipher list costs the message only", test_malformed_cipher_list},
 	{"a wrong message length", test_wrong_message_length},
 	{"caps", test_caps},
