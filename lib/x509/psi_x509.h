@@ -96,19 +96,19 @@ struct psi_x509 {
 	uint16_t san_cnt; /* entries, those that were not kept included */
 	uint8_t ski_len, aki_len;
 	int64_t not_before, not_after; /* seconds since 1970 UTC; INT64_MIN when unreadable */
-	uint8_t serial
-		[PSI_X509_SERIAL_MAX]; /* content bytes as sent: a leading 00 is part of them */
+	/* Content bytes of the serial number as sent: a leading 00 is part of them. */
+	uint8_t serial[PSI_X509_SERIAL_MAX];
 	uint8_t ski[PSI_X509_ID_MAX], aki[PSI_X509_ID_MAX];
-	uint8_t sha1[20], sha256[32],
-		spki_sha256[32]; /* spki: all zero when the key was not reached */
-	char curve
-		[40]; /* EC: name of the curve ("P-256"), "explicit", "implicit", or OID in dots; ML-DSA, SLH-DSA,
-				 * GOST: the parameter set ("ML-DSA-65"); unknown key: its OID */
-	char sigalg
-		[48]; /* "sha256WithRSAEncryption", or the OID in dots when unknown; of the signed part */
+	/* spki: all zero when the key was not reached. */
+	uint8_t sha1[20], sha256[32], spki_sha256[32];
+	/* EC: name of the curve ("P-256"), "explicit", "implicit", or its OID. ML-DSA, SLH-DSA, GOST: the parameter set
+	 * ("ML-DSA-65"). Unknown key: the algorithm's OID. */
+	char curve[40];
+	/* Of the signed part: "sha256WithRSAEncryption", or the OID when unknown. */
+	char sigalg[48];
 	char subject[PSI_X509_NAME_MAX], issuer[PSI_X509_NAME_MAX];
-	uint8_t san
-		[PSI_X509_SAN_MAX]; /* entries of: kind, length (2 bytes, host order, unaligned), bytes as sent */
+	/* Entries of: kind, length (2 bytes, host order, unaligned), bytes as sent. */
+	uint8_t san[PSI_X509_SAN_MAX];
 };
 
 /* psi_x509_key_name: "RSA-2048", "P-256", "Ed25519", "ML-DSA-65" into out (48 bytes suffice); the OID of an unknown

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* trust_pvt.h: shared by the .c files of this module. trust.c: cache and the judgement per call; trust_path.c: libcrypto's
+ * part, once per chain; trust_name.c: names; trust_ctl.c: loading. */
+#ifndef TRUST_PVT_H
+#define TRUST_PVT_H
+
+#include "psi_trust.h"
+#include "psi_x509.h"
+
+#include <openssl/x509.h>
+#include <openssl/x509_vfy.h>
+
+#define NONE UINT32_MAX
+
+/* What is known of a chain whatever the flow. */
+struct verdict {
+	uint32_t status;   /* without VALID, EXPIRED, NOT_VALID_YET, REVOKED: those are per call */
+	uint32_t findings; /* without name_*, issuer_dates */
+	int32_t error;
+	uint32_t path_cnt;
+	int64_t leaf_from, leaf_to; /* the leaf's validity */
+	int64_t path_from, path_to; /* during which all its issuers are valid */
+	int64_t revoked_at;	    /* INT64_MAX: not */
+	bool names_cut;		    /* not all names are kept: none may be called missing */
+	bool has_dns; /* a DNS name among the subjectAltNames: the common name does not count */
+	uint32_t names_len;
+	uint8_t *
+		names; /* DNS names, each behind its length in 2 bytes, host order; the common name last if !has_dns */
+};
+
+struct entry {
+	uint64_t key[2];
+	enum psi_trust_role role;
+	int64_t checked_s;
+	uint32_t hash_next; /* next entry in the bucket */
+	uint32_t newer, older;
+	struct verdict v;
+};
+
+struct psi_trust {
+	X509_STORE *store;
+	struct psi_x509_ctx *reader;
+	struct psi_x509 fields; /* of the certificate being looked at */
+	uint32_t roots, crls;
+	int64_t ttl_s;
+	uint32_t max, used, bucket_mask;
+	uint32_t newest, oldest;
+	uint64_t hits, misses, evicted;
+	uint32_t *bucket;
+	struct entry *entry;
+};
+
+/* path_check fills v from a chain. v->names is allocated, or NULL. */
+void path_check(struct psi_trust *t, enum psi_trust_role role, int64_t time_s,
+	const struct psi_trust_der *chain, uint32_t cnt, struct verdict *v);
+
+/* names_of keeps the leaf's names (t->fields has been read) in v. names_judge: the name_ findings for a host. */
+void names_of(const struct psi_trust *t, const X509 *leaf, struct verdict *v);
+uint32_t names_judge(const struct verdict *v, const uint8_t *host, uint32_t len);
+
+#endif

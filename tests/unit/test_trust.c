@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Chains of every kind are in tests/replay/trust_diff.py; here: the cache, what depends on the call, names, loading. */
+#include "psi_unit.h"
+
+#include "trust_certs.h"
+#include "trust_pvt.h"
+
+#include <errno.h>
+#include <openssl/pem.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* date -u -d DAY +%s */
+#define T_2023_12_31 1703980800
+#define T_2024_02_01 1706745600
+#define T_2024_06_01 1717200000
+#define T_2024_12_31 1735603200
+#define T_2031_01_01 1924992000
+
+static char folder[] = "/tmp/test_trust.XXXXXX";
+static char roots[64], crls[64], junk[64];
+
+static bool
+write_file(const char *path, const void *p, size_t len)
+{
+	FILE *f = fopen(path, "wb");
+
+	return f && fwrite(p, 1, len, f) == len && fclose(f) == 0;
+}
+
+static int
+set_up(void)
+{
+	const uint8_t *p = trust_root;
+	X509 *x = d2i_X509(NULL, &p, sizeof(trust_root));
+	FILE *f;
+
+	if (!x || !mkdtemp(folder))
+		return 1;
+	snprintf(roots, sizeof(roots), "%s/roots.pem", folder);
+	snprintf(crls, sizeof(crls), "%s/crl.der", folder);
+	snprintf(junk, sizeof(junk), "%s/junk", folder);
+	f = fopen(roots, "w");
+	if (!f || !PEM_write_X509(f, x) || fclose(f))
+		return 1;
+	X509_free(x);
+	return !write_file(crls, trust_crl, sizeof(trust_crl)) || !write_file(junk, "junk", 4);
+}
+
+static int
+tear_down(void)
+{
+	unlink(roots);
+	unlink(crls);
+	unlink(junk);
+	return rmdir(folder);
+}
+
+static struct psi_trust *
+open_with(const char *root_path, const char *crl_path, uint32_t max, uint32_t ttl_s)
+{
+	struct psi_trust_config cfg = {
+		.roots = root_path, .crls = crl_path, .cache_max = max, .ttl_s = ttl_s};
+	struct psi_err err = {""};
+	struct psi_trust *t = psi_trust_open(&cfg, &err);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	return t;
+}
+
+static const struct psi_trust_der good[] = {
+	{trust_leaf, sizeof(trust_leaf)},
+	{trust_inter, sizeof(trust_inter)},
+};
+
+static struct psi_trust_result
+ask(struct psi_trust *t, uint64_t key, int64_t time_s, const char *sni,
+	const struct psi_trust_der *chain, uint32_t cnt)
+{
+	struct psi_trust_query q = {.key = {key, ~key}, .role = PSI_TRUST_SERVER, .time_s = time_s};
+	struct psi_trust_result r;
+
+	q.sni = (const uint8_t *)sni;
+	q.sni_len = (uint32_t)strlen(sni);
+	psi_trust_check(t, &q, chain, cnt, &r);
+	return r;
+}
+
+static bool
+cached(struct psi_trust *t, uint64_t key, int64_t time_s)
+{
+	struct psi_trust_query q = {.key = {key, ~key}, .role = PSI_TRUST_SERVER, .time_s = time_s};
+	struct psi_trust_result r;
+
+	return psi_trust_find(t, &q, &r);
+}
+
+/* One chain, checked once, judged for many flows. */
+static void
+test_judged_per_call(void)
+{
+	struct psi_trust *t = open_with(roots, NULL, 8, 0);
+	struct psi_trust_count n;
+	struct psi_trust_result r;
+
+	r = ask(t, 1, T_2024_06_01, "x.a.example", good, 2);
+	CU_ASSERT(r.status == PSI_CERT_VALID && r.findings == 0 && r.path_cnt == 3 && r.error == 0);
+	r = ask(t, 1, T_2023_12_31, "x.a.example", NULL, 0);
+	CU_ASSERT(r.status == PSI_CERT_NOT_VALID_YET && r.findings == 0);
+	r = ask(t, 1, T_2024_12_31, "x.a.example", NULL, 0);
+	CU_ASSERT_EQUAL(r.status, PSI_CERT_VALID); /* the last second is part of it */
+	r = ask(t, 1, T_2024_12_31 + 1, "x.a.example", NULL, 0);
+	CU_ASSERT(r.status == PSI_CERT_EXPIRED && r.findings == 0);
+	r = ask(t, 1, T_2024_06_01, "y.x.a.example", NULL, 0);
+	CU_ASSERT(r.status == PSI_CERT_VALID && r.findings == PSI_TRUST_name_mismatch);
+	r = ask(t, 1, T_2024_06_01, "", NULL, 0);
+	CU_ASSERT(r.status == PSI_CERT_VALID && r.findings == 0);
+	psi_trust_count(t, &n);
+	CU_ASSERT(n.misses == 1 && n.hits == 5 && n.cached == 1 && n.roots == 1);
+	psi_trust_close(t);
+}
+
+static void
+test_revocation(void)
+{
+	struct psi_trust *t = open_with(roots, crls, 8, 0);
+	struct psi_trust_count n;
+
+	psi_trust_count(t, &n);
+	CU_ASSERT(n.roots == 1 && n.crls == 1);
+	CU_ASSERT_EQUAL(ask(t, 1, T_2024_06_01, "", good, 2).status, PSI_CERT_REVOKED);
+	CU_ASSERT_EQUAL(ask(t, 1, T_2024_02_01, "", good, 2).status, PSI_CERT_VALID);
+	CU_ASSERT_EQUAL(
+		ask(t, 1, T_2031_01_01, "", good, 2).status, PSI_CERT_REVOKED | PSI_CERT_EXPIRED);
+	psi_trust_close(t);
+}
+
+static void
+test_cache_is_lru(void)
+{
+	struct psi_trust *t = open_with(roots, NULL, 3, 0);
+	struct psi_trust_count n;
+
+	for (uint64_t k = 1; k <= 3; k++)
+		ask(t, k, T_2024_06_01, "", good, 2);
+	CU_ASSERT(cached(t, 1, T_2024_06_01)); /* 2 is now the oldest */
+	ask(t, 4, T_2024_06_01, "", good, 2);
+	CU_ASSERT(cached(t, 1, T_2024_06_01) && !cached(t, 2, T_2024_06_01));
+	CU_ASSERT(cached(t, 3, T_2024_06_01) && cached(t, 4, T_2024_06_01));
+	for (uint64_t k = 100; k < 200; k++)
+		CU_ASSERT_EQUAL(ask(t, k, T_2024_06_01, "", good, 2).status, PSI_CERT_VALID);
+	CU_ASSERT(
+		cached(t, 197, 0) && cached(t, 198, 0) && cached(t, 199, 0) && !cached(t, 196, 0));
+	psi_trust_count(t, &n);
+	CU_ASSERT(n.cached == 3 && n.evicted == 101);
+	psi_trust_close(t);
+}
+
+/* Same bytes, two roles: a server's certificate is no client's. */
+static void
+test_roles_are_apart(void)
+{
+	struct psi_trust *t = open_with(roots, NULL, 8, 0);
+	struct psi_trust_query q = {
+		.key = {1, ~1ull}, .role = PSI_TRUST_CLIENT, .time_s = T_2024_06_01};
+	struct psi_trust_result r;
+
+	CU_ASSERT_EQUAL(ask(t, 1, T_2024_06_01, "", good, 2).status, PSI_CERT_VALID);
+	CU_ASSERT_FALSE(psi_trust_find(t, &q, &r));
+	psi_trust_check(t, &q, good, 2, &r);
+	CU_ASSERT(r.status == PSI_CERT_UNKNOWN && r.findings == PSI_TRUST_wrong_eku);
+	CU_ASSERT_EQUAL(ask(t, 1, T_2024_06_01, "", NULL, 0).status, PSI_CERT_VALID);
+	psi_trust_close(t);
+}
+
+static void
+test_answers_age(void)
+{
+	struct psi_trust *t = open_with(roots, NULL, 8, 60);
+	struct psi_trust_count n;
+
+	ask(t, 1, T_2024_06_01, "", good, 2);
+	CU_ASSERT(cached(t, 1, T_2024_06_01 + 59) && !cached(t, 1, T_2024_06_01 + 60));
+	CU_ASSERT(cached(t, 1, T_2024_06_01 - 60) && !cached(t, 1, T_2024_06_01 - 61));
+	/* checked anew, in the same place; what was sent this time counts */
+	CU_ASSERT_EQUAL(ask(t, 1, T_2024_06_01 + 60, "", good, 1).status, PSI_CERT_INVALID_ISSUER);
+	CU_ASSERT(cached(t, 1, T_2024_06_01 + 119));
+	psi_trust_count(t, &n);
+	CU_ASSERT(n.cached == 1 && n.misses == 2 && n.evicted == 0);
+	psi_trust_close(t);
+}
+
+/* Every prefix of every certificate, from exact-size copies, and bytes that are none. */
+static void
+test_hostile_certificates(void)
+{
+	struct psi_trust *t = open_with(roots, NULL, 2, 0);
+	uint64_t key = 1;
+
+	for (uint32_t n = 0; n < sizeof(trust_leaf); n++) {
+		uint8_t *p = exact(trust_leaf, n);
+		struct psi_trust_der chain[2] = {{p, n}, good[1]};
+		struct psi_trust_result r = ask(t, key++, T_2024_06_01, "x.a.example", chain, 2);
+
+		CU_ASSERT(r.status == PSI_CERT_UNKNOWN && r.findings == PSI_TRUST_malformed &&
+			  r.path_cnt == 0);
+		free(p);
+	}
+	for (uint32_t n = 0; n < sizeof(trust_inter); n += 7) {
+		uint8_t *p = exact(trust_inter, n);
+		struct psi_trust_der chain[2] = {good[0], {p, n}};
+		struct psi_trust_result r = ask(t, key++, T_2024_06_01, "x.a.example", chain, 2);
+
+		CU_ASSERT_EQUAL(r.status, PSI_CERT_INVALID_ISSUER);
+		CU_ASSERT_EQUAL(r.findings, PSI_TRUST_malformed | PSI_TRUST_missing_intermediate);
+		free(p);
+	}
+	CU_ASSERT_EQUAL(ask(t, key, T_2024_06_01, "", NULL, 0).status, PSI_CERT_UNKNOWN);
+	psi_trust_close(t);
+}
+
+static void
+test_long_lists(void)
+{
+	struct psi_trust *t = open_with(roots, NULL, 2, 0);
+	struct psi_trust_der many[PSI_TRUST_CHAIN_MAX + 10];
+	struct psi_trust_result r;
+
+	many[0] = good[0];
+	for (uint32_t i = 1; i < PSI_COUNT(many); i++)
+		many[i] = good[1];
+	r = ask(t, 1, T_2024_06_01, "", many, PSI_COUNT(many));
+	CU_ASSERT(r.status == PSI_CERT_VALID && r.findings == PSI_TRUST_extra_certificates);
+	psi_trust_close(t);
+}
+
+/* RFC 9525 section 6.3, and section 7.1 on why there are no parts of labels. */
+static void
+test_names(void)
+{
+	static const struct {
+		const char *presented, *host;
+		bool want;
+	} t[] = {
+		{"a.example", "a.example", true},
+		{"A.Example", "a.eXAMPLE", true},
+		{"a.example", "a.example.", true},
+		{"a.example", "b.example", false},
+		{"a.example", "x.a.example", false},
+		{"x.a.example", "a.example", false},
+		{"localhost", "localhost", true},
+		{"*.a.example", "x.a.example", true},
+		{"*.a.example", "xn--bcher-kva.a.example", true},
+		{"*.a.example", "a.example", false},
+		{"*.a.example", ".a.example", false},
+		{"*.a.example", "x.y.a.example", false},
+		{"*.a.example", "*.a.example", true},
+		{"*.example", "a.example", false},
+		{"*", "a", false},
+		{"*.", "a.", false},
+		{"*..example", "a..example", false},
+		{"*.*.example", "a.b.example", false},
+		{"x*.a.example", "xy.a.example", false},
+		{"*x.a.example", "yx.a.example", false},
+		{"x.*.example", "x.a.example", false},
+		{"", "a.example", false},
+		{"a.example", "", false},
+		{"a.example", ".", false},
+		{"a.example.", "a.example", false},
+	};
+
+	for (size_t i = 0; i < PSI_COUNT(t); i++) {
+		size_t n = strlen(t[i].presented), m = strlen(t[i].host);
+		uint8_t *p = exact(t[i].presented, n), *h = exact(t[i].host, m);
+
+		CU_ASSERT_EQUAL(psi_trust_name_matches(p, (uint32_t)n, h, (uint32_t)m), t[i].want);
+		free(p);
+		free(h);
+	}
+	/* a NUL does not end a name */
+	CU_ASSERT_FALSE(psi_trust_name_matches(
+		(const uint8_t *)"a.example\0.evil", 15, (const uint8_t *)"a.example", 9));
+}
+
+static void
+expect_refused(const char *root_path, const char *crl_path, const char *why)
+{
+	struct psi_trust_config cfg = {.roots = root_path, .crls = crl_path, .cache_max = 1};
+	struct psi_err err = {""};
+
+	CU_ASSERT_PTR_NULL(psi_trust_open(&cfg, &err));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, why));
+}
+
+static void
+test_loading(void)
+{
+	struct psi_trust *t = open_with(
+		folder, folder, 1, 0); /* whole folders: what is of no use there is passed over */
+	struct psi_trust_count n;
+
+	psi_trust_count(t, &n);
+	CU_ASSERT(n.roots == 1 && n.crls == 1);
+	psi_trust_close(t);
+	t = open_with("", NULL, 1, 0);
+	CU_ASSERT_EQUAL(ask(t, 1, T_2024_06_01, "", good, 2).status, PSI_CERT_UNKNOWN);
+	psi_trust_close(t);
+	expect_refused("/nonexistent", NULL, "trusted roots: /nonexistent: cannot be opened: No such file");
+	expect_refused(junk, NULL, "holds no certificate");
+	expect_refused(roots, junk, "revocation lists: ");
+	expect_refused(roots, roots, "holds no CRL");
+}
+
+static void
+test_finding_table(void)
+{
+	uint32_t seen = 0;
+
+#define FINDING(sym, bit, text)                                     \
+	CU_ASSERT(__builtin_popcount(bit) == 1 && !(seen & (bit))); \
+	CU_ASSERT_STRING_EQUAL(psi_trust_finding_name(bit), #sym);  \
+	CU_ASSERT_STRING_EQUAL(psi_trust_finding_text(bit), text);  \
+	seen |= bit;
+#include "trust_findings.def"
+	CU_ASSERT_PTR_NULL(psi_trust_finding_name(~seen & (seen + 1)));
+	CU_ASSERT_PTR_NULL(psi_trust_finding_text(3));
+}
+
+static CU_TestInfo trust_tests[] = {
+	{"one check serves flows of any time and name", test_judged_per_call},
+	{"revocation is judged by packet time", test_revocation},
+	{"the cache drops the least recently used", test_cache_is_lru},
+	{"server and client are checked apart", test_roles_are_apart},
+	{"answers age in packet time", test_answers_age},
+	{"hostile certificates", test_hostile_certificates},
+	{"a list longer than the bound", test_long_lists},
+	{"names", test_names},
+	{"loading and its errors", test_loading},
+	{"findings have names", test_finding_table},
+	CU_TEST_INFO_NULL,
+};
+
+CU_SuiteInfo psi_unit_suites[] = {
+	{.pName = "trust", .pInitFunc = set_up, .pCleanupFunc = tear_down, .pTests = trust_tests},
+	CU_SUITE_INFO_NULL,
+};
