@@ -52,6 +52,7 @@ enum psi_tls_list {
 struct psi_tls_hello {
 	uint16_t version; /* legacy_version */
 	uint16_t v_cnt;	  /* elements of v in use */
+	uint16_t lists_end; /* 1: read to the end of the cipher list at least, it did not break off before */
 	struct {
 		uint16_t at, cnt; /* v[at .. at+cnt) */
 	} list[PSI_TLS_LIST_CNT];

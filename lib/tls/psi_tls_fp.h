@@ -12,8 +12,8 @@
 #define PSI_JA4_MAX	40   /* JA4 is 36 characters */
 
 /* psi_tls_ja3 / _ja3s: the string (NUL-terminated) and its MD5 in hex (32 characters and NUL).
- * Return PSI_OK, or why there is no fingerprint: PSI_E_LIMIT when the hello was cut (PSI_TLS_HELLO_CUT),
- * PSI_E_UNSUPPORTED when there was no hello, when it came in SSLv2 format, or when libcrypto has no such digest. */
+ * Return PSI_OK, or why there is no fingerprint: PSI_E_LIMIT when the hello was cut (PSI_TLS_HELLO_CUT), PSI_E_SHORT
+ * when it broke off within its cipher list (one that breaks off later is taken as far as it goes), PSI_E_UNSUPPORTED when there was no hello, when it came in SSLv2 format, or when libcrypto has no such digest. */
 int psi_tls_ja3(const struct psi_tls *t, char str[PSI_JA3_STR_MAX], char md5[33]);
 int psi_tls_ja3s(const struct psi_tls *t, char str[PSI_JA3_STR_MAX], char md5[33]);
 

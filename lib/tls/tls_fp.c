@@ -111,6 +111,8 @@ hello_usable(const struct psi_tls *t)
 {
 	if (!(t->messages & PSI_MSG_CLIENT_HELLO) || t->note & PSI_TLS_SSL2_HELLO)
 		return PSI_E_UNSUPPORTED;
+	if (!t->hello.lists_end)
+		return PSI_E_SHORT;
 	return t->note & PSI_TLS_HELLO_CUT ? PSI_E_LIMIT : PSI_OK;
 }
 

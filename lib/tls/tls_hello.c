@@ -171,6 +171,7 @@ tls_on_ch_ciphers(struct tls_in *x, const uint8_t *p, uint32_t len)
 void
 tls_on_ch_comp(struct tls_in *x, const uint8_t *p, uint32_t len)
 {
+	x->t->hello.lists_end = 1;
 	tls_open(x, p[0], TLS_S_REST, TLS_S_EXTS_LEN);
 }
 

@@ -13,6 +13,7 @@ start(struct psi_tls *t, uint16_t version)
 	memset(t, 0, sizeof(*t));
 	t->messages = PSI_MSG_CLIENT_HELLO;
 	t->hello.version = version;
+	t->hello.lists_end = 1;
 }
 
 static void
@@ -308,10 +309,46 @@ test_refused(void)
 	CU_ASSERT_EQUAL(psi_tls_ja3(&t, str, md5), PSI_E_UNSUPPORTED);
 	CU_ASSERT_EQUAL(psi_tls_ja4(&t, ja4), PSI_E_UNSUPPORTED);
 	t.note = 0;
+	t.hello.lists_end = 0;
+	CU_ASSERT_EQUAL(psi_tls_ja3(&t, str, md5), PSI_E_SHORT);
+	CU_ASSERT_EQUAL(psi_tls_ja4(&t, ja4), PSI_E_SHORT);
+	t.hello.lists_end = 1;
 	t.messages = 0;
 	CU_ASSERT_EQUAL(psi_tls_ja3(&t, str, md5), PSI_E_UNSUPPORTED);
 	CU_ASSERT_EQUAL(psi_tls_ja3s(&t, str, md5), PSI_E_UNSUPPORTED);
 	CU_ASSERT_EQUAL(psi_tls_ja4(&t, ja4), PSI_E_UNSUPPORTED);
+}
+
+/* One byte short of its cipher list, of its compression methods, and whole: the parser says how far it came. */
+static void
+test_broken_hello(void)
+{
+	/* version, random, no session id, cipher list of 2 bytes, 1 compression method; the length grows from row to row */
+	static const struct {
+		uint8_t len;
+		int rc;
+	} row[] = {{38, PSI_E_SHORT}, {39, PSI_E_SHORT}, {41, PSI_OK}};
+	char str[PSI_JA3_STR_MAX], md5[33];
+	struct psi_tls *t = malloc(sizeof(*t));
+	uint32_t skip;
+
+	for (size_t i = 0; i < PSI_COUNT(row); i++) {
+		uint8_t b[5 + 4 + 41] = {
+			22, 3, 1, 0, (uint8_t)(4 + row[i].len), 1, 0, 0, row[i].len, 3, 3};
+
+		b[9 + 36] =
+			2; /* bytes of the cipher list; its high byte and the session id's length are 0 */
+		b[9 + 37] = 0x13;
+		b[9 + 38] = 0x01;
+		b[9 + 39] = 1;
+		psi_tls_init(t);
+		psi_tls_push(t, 0, b, 9u + row[i].len, 1, NULL, NULL, &skip);
+		CU_ASSERT(t->messages & PSI_MSG_CLIENT_HELLO);
+		CU_ASSERT_EQUAL(psi_tls_ja3(t, str, md5), row[i].rc);
+		if (!row[i].rc)
+			CU_ASSERT_STRING_EQUAL(str, "771,4865,,,");
+	}
+	free(t);
 }
 
 static CU_TestInfo tests[] = {
@@ -324,6 +361,7 @@ static CU_TestInfo tests[] = {
 	{"JA4: versions", test_ja4_versions},
 	{"JA4: empty and many", test_ja4_empty_and_many},
 	{"a full hello fits", test_full_hello_fits},
+	{"a hello that breaks off", test_broken_hello},
 	{"no fingerprint", test_refused},
 	CU_TEST_INFO_NULL,
 };
