@@ -63,6 +63,7 @@ enum psi_stream_note {
 	PSI_STREAM_FIN_DONE = 16, /* every byte up to the FIN was delivered, passed over or lost */
 	PSI_STREAM_CONFLICT = 32, /* the same bytes were seen with different content */
 	PSI_STREAM_ACKED_HOLE = 64, /* the peer acknowledged bytes that were never seen */
+	PSI_STREAM_SYN_AGAIN = 128, /* it sent a SYN with another number after bytes */
 };
 
 /* One side. All fields are the stream's; the caller may read those with a comment. */
@@ -94,9 +95,10 @@ struct psi_stream {
 /* ---- hot ---- */
 
 /* psi_stream_syn: side sent SYN with this sequence number (SYN-ACK likewise). A SYN with another number before any
- * byte was delivered moves the start (the last one counts); after that it is ignored.
- * Returns false when it cannot belong to this connection, which then has ended and been replaced by a new one: the
- * caller closes the flow and opens another. */
+ * byte was delivered moves the start (the last one counts). After that it is ignored, for it may be forged, unless
+ * something speaks for it: a FIN was seen, the other side sent a new SYN too, or was never seen at all. Then the
+ * connection has ended and been replaced by a new one: returns false, the caller closes the flow and opens another.
+ * A reset is the caller's to remember: what comes with a SYN after it is a new connection. */
 bool psi_stream_syn(struct psi_stream *s, unsigned int side, uint32_t seq);
 
 /* psi_stream_ack: side acknowledged ack and announced win. Call for every packet with ACK, before _push. */

@@ -113,6 +113,16 @@ untouched(const struct psi_stream_side *me)
 	return me->next == me->start && me->high == me->start && !me->early_cnt;
 }
 
+/* Whether a SYN with another number than that of a side which has sent bytes means a new connection. A lone one in a
+ * live connection is answered with a challenge by who receives it (RFC 5961 section 4) and may be forged. */
+static bool
+replaced(struct psi_stream_side *me, const struct psi_stream_side *peer)
+{
+	me->note |= PSI_STREAM_SYN_AGAIN;
+	return !(peer->note & PSI_STREAM_STARTED) || (me->note | peer->note) & PSI_STREAM_FIN ||
+	       peer->note & PSI_STREAM_SYN_AGAIN;
+}
+
 bool
 psi_stream_syn(struct psi_stream *s, unsigned int side, uint32_t seq)
 {
@@ -126,8 +136,9 @@ psi_stream_syn(struct psi_stream *s, unsigned int side, uint32_t seq)
 		me->note = (uint8_t)((me->note & ~PSI_STREAM_MIDSTREAM) | PSI_STREAM_SYN);
 		return true;
 	}
-	if (!untouched(me) || me->note & PSI_STREAM_FIN)
-		return false;
+	if (!untouched(me) || me->note & PSI_STREAM_FIN ||
+		s->side[!side].note & PSI_STREAM_SYN_AGAIN)
+		return !replaced(me, &s->side[!side]);
 	start_at(me, seq + 1, PSI_STREAM_SYN);
 	me->note &= (uint8_t)~PSI_STREAM_MIDSTREAM;
 	s->side[!side].acked = 0; /* it spoke of the numbers that are gone */

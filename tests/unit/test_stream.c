@@ -682,7 +682,10 @@ test_syn_ack_again(void)
 	CU_ASSERT(push_at(1, 78, "abc"));
 	got.text[1][got.len[1]] = 0;
 	CU_ASSERT_STRING_EQUAL(got.text[1], "abc");
-	CU_ASSERT(!psi_stream_syn(&s, 1, 6000)); /* then it is another connection */
+	CU_ASSERT(psi_stream_syn(&s, 1, 6000)); /* after that it is ignored */
+	CU_ASSERT(push_at(1, 81, "def"));
+	got.text[1][got.len[1]] = 0;
+	CU_ASSERT_STRING_EQUAL(got.text[1], "abcdef");
 	finish("");
 }
 
@@ -725,6 +728,34 @@ test_port_reuse(void)
 		ISN + 1); /* not old: it speaks of other numbers than the one before */
 	CU_ASSERT(psi_stream_syn(&s, 0, ISN + 100000));
 	push(100000, "abc");
+	finish("abc");
+}
+
+/* A SYN in a live connection ends nothing until the other side answers it with a SYN of its own. */
+static void
+test_blind_syn(void)
+{
+	begin();
+	psi_stream_syn(&s, 1, 5000);
+	push(0, "abc");
+	push_at(1, 5001, "xyz");
+	CU_ASSERT(psi_stream_syn(&s, 0, ISN + 100000));
+	CU_ASSERT(psi_stream_syn(&s, 0, ISN + 200000));
+	CU_ASSERT(push(3, "def"));
+	CU_ASSERT(psi_stream_syn(&s, 1, 5000)); /* the old one again is no answer */
+	CU_ASSERT(!psi_stream_syn(&s, 1, 9000));
+	finish("abcdef");
+	begin();
+	psi_stream_syn(&s, 1, 5000);
+	push(0, "abc");
+	CU_ASSERT(psi_stream_syn(&s, 0, ISN + 100000));
+	CU_ASSERT(!psi_stream_syn(&s, 1, 9000)); /* of whom no byte was seen before */
+	finish("abc");
+	begin();
+	psi_stream_syn(&s, 1, 5000);
+	push(0, "abc");
+	psi_stream_fin(&s, 1, 5001);
+	CU_ASSERT(!psi_stream_syn(&s, 0, ISN + 100000)); /* the connection was ending */
 	finish("abc");
 }
 
@@ -941,6 +972,7 @@ static CU_TestInfo ends_tests[] = {
 	{"several SYN-ACKs", test_syn_ack_again},
 	{"a forged SYN-ACK", test_syn_ack_forged},
 	{"ports used again", test_port_reuse},
+	{"a blind SYN", test_blind_syn},
 	{"simultaneous open", test_simultaneous_open},
 	{"beyond any window", test_far_ahead},
 	{"FIN in its place", test_fin},
