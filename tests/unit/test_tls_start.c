@@ -297,7 +297,7 @@ test_bounds(void)
 static void
 test_names(void)
 {
-	CU_ASSERT_STRING_EQUAL(psi_tls_start_name(PSI_START_HTTP_CONNECT), "http_connect");
+	CU_ASSERT_STRING_EQUAL(psi_tls_start_name(PSI_START_HTTP_CONNECT), "http-connect");
 	CU_ASSERT_STRING_EQUAL(psi_tls_start_name(PSI_START_TLS), "tls");
 	CU_ASSERT_PTR_NULL(psi_tls_start_name(PSI_START_NONE));
 	CU_ASSERT_PTR_NULL(psi_tls_start_name(99));
