@@ -185,6 +185,8 @@ put_hello(struct psi_event_w *w, const struct psi_rec *r)
 	put_piece(w, PSI_F_TLS_JA3S, r, PSI_VAR_JA3S);
 	put_piece(w, PSI_F_TLS_JA3S_STR, r, PSI_VAR_JA3S_STR);
 	put_piece(w, PSI_F_TLS_JA4, r, PSI_VAR_JA4);
+	put_piece(w, PSI_F_TLS_STARTTLS, r, PSI_VAR_STARTTLS);
+	put_piece(w, PSI_F_TLS_CONNECT_TARGET, r, PSI_VAR_CONNECT_TARGET);
 	put_list(w, PSI_F_TLS_CH_VERSIONS, r, PSI_VAR_VERSIONS);
 	put_list(w, PSI_F_TLS_CH_CIPHERS, r, PSI_VAR_CIPHERS);
 	put_list(w, PSI_F_TLS_CH_EXTS, r, PSI_VAR_EXTENSIONS);

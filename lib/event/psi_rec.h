@@ -57,7 +57,9 @@ enum psi_rec_var {
 	PSI_VAR_POINT_FORMATS,
 	PSI_VAR_SIGALGS,
 	PSI_VAR_VERSIONS,
-	PSI_VAR_KEY_SHARES, /* lists of uint16_t, host order */
+	PSI_VAR_KEY_SHARES,	/* lists of uint16_t, host order */
+	PSI_VAR_STARTTLS,	/* text: the protocol before TLS */
+	PSI_VAR_CONNECT_TARGET, /* raw bytes */
 	PSI_VAR_CNT
 };
 

@@ -185,9 +185,12 @@ sent_after_ccs(const struct psi_tls_side *s, enum psi_content_type type)
 static void
 conclude12(struct work *w)
 {
-	if (sent_after_ccs(w->side[PSI_C2S], PSI_CT_HANDSHAKE)) /* F1 */
+	/* F1. Behind a ChangeCipherSpec that was not seen, an encrypted handshake record may be anything. */
+	if (w->t->messages & PSI_MSG_CLIENT_CHANGE_CIPHER_SPEC &&
+		sent_after_ccs(w->side[PSI_C2S], PSI_CT_HANDSHAKE))
 		w->out->messages |= PSI_MSG_CLIENT_FINISHED;
-	if (sent_after_ccs(w->side[PSI_S2C], PSI_CT_HANDSHAKE))
+	if (w->t->messages & PSI_MSG_SERVER_CHANGE_CIPHER_SPEC &&
+		sent_after_ccs(w->side[PSI_S2C], PSI_CT_HANDSHAKE))
 		w->out->messages |= PSI_MSG_SERVER_FINISHED;
 	judge_alerts(w);
 }

@@ -44,6 +44,7 @@ hs_open(struct psi_worker *w, struct conn *c)
 		return NULL;
 	}
 	h = psi_pool_at(&w->hss, c->hs);
+	psi_tls_start_init(&h->start);
 	psi_tls_init(&h->tls);
 	h->chain[0] = h->chain[1] = PSI_POOL_NONE;
 	memset(h->has_chain, 0, sizeof(h->has_chain));
@@ -65,34 +66,76 @@ hs_close(struct psi_worker *w, struct conn *c)
 
 /* ---- the stream's sink ---- */
 
+/* TLS bytes of a side. Returns how many behind them need not be seen. */
+static uint32_t
+to_tls(struct psi_worker *w, struct hs *h, unsigned int side, const uint8_t *p, uint32_t len,
+	uint64_t ts_ns)
+{
+	uint32_t skip = 0;
+
+	if (len && psi_tls_push(&h->tls, side, p, len, ts_ns, &chain_tls_ops, w, &skip) ==
+			   PSI_E_NOT_TLS)
+		w->cur->not_tls |= (uint8_t)(1 << side);
+	return skip;
+}
+
+/* Bytes of a side whose TLS has not begun yet: another protocol may stand in front. */
+static uint32_t
+to_start(struct psi_worker *w, struct hs *h, unsigned int side, const uint8_t *p, uint32_t len,
+	uint64_t ts_ns)
+{
+	const uint8_t *held;
+	uint32_t consumed, n;
+
+	switch (psi_tls_start_push(&h->start, side, p, len, &consumed)) {
+	case PSI_OK: break;
+	case PSI_E_AGAIN: return 0;
+	default:
+		if (h->tls.messages) /* one side is TLS: what the other says is for the parser to judge */
+			return to_tls(w, h, side, p, len, ts_ns);
+		w->cur->not_tls = 3;
+		return 0;
+	}
+	if (psi_tls_start_plain(&h->start))
+		h->tls.note |= PSI_TLS_STARTTLS;
+	n = psi_tls_start_held(&h->start, side, &held);
+	to_tls(w, h, side, held, n, ts_ns);
+	return to_tls(w, h, side, p + consumed, len - consumed, ts_ns);
+}
+
 static uint32_t
 on_data(void *ctx, unsigned int side, const uint8_t *p, uint32_t len, void *ref, uint64_t ts_ns)
 {
 	struct psi_worker *w = ctx;
-	struct conn *c = w->cur;
-	struct hs *h = hs_of(w, c);
-	uint32_t skip = 0;
+	struct hs *h = hs_of(w, w->cur);
 
 	if (!h)
-		return psi_tls_skim_push(&c->skim, side, p, len);
+		return psi_tls_skim_push(&w->cur->skim, side, p, len);
 	w->cur_ref = ref;
-	if (psi_tls_push(&h->tls, side, p, len, ts_ns, &chain_tls_ops, w, &skip) == PSI_E_NOT_TLS)
-		c->not_tls |= (uint8_t)(1 << side);
-	return skip;
+	if (psi_tls_start_done(&h->start, side))
+		return to_tls(w, h, side, p, len, ts_ns);
+	return to_start(w, h, side, p, len, ts_ns);
 }
 
 static uint32_t
 on_gap(void *ctx, unsigned int side, uint32_t len, uint64_t ts_ns)
 {
 	struct psi_worker *w = ctx;
-	struct conn *c = w->cur;
-	struct hs *h = hs_of(w, c);
+	struct hs *h = hs_of(w, w->cur);
 	uint32_t skip = 0;
 
 	if (!h)
-		return psi_tls_skim_gap(&c->skim, side);
+		return psi_tls_skim_gap(&w->cur->skim, side);
+	if (!psi_tls_start_done(&h->start, side)) {
+		int rc = psi_tls_start_gap(&h->start, side, len);
+
+		if (rc == PSI_E_NOT_TLS && !h->tls.messages)
+			w->cur->not_tls = 3;
+		if (rc != PSI_OK)
+			return 0;
+	}
 	if (psi_tls_gap(&h->tls, side, len, ts_ns, &chain_tls_ops, w, &skip) == PSI_E_NOT_TLS)
-		c->not_tls |= (uint8_t)(1 << side);
+		w->cur->not_tls |= (uint8_t)(1 << side);
 	return skip;
 }
 

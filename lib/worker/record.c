@@ -148,6 +148,17 @@ fill_pieces(struct psi_worker *w, struct psi_rec *r, const struct psi_tls *t)
 	put_list(r, PSI_VAR_KEY_SHARES, &t->hello, PSI_TLS_L_KEY_SHARES);
 }
 
+/* What stood before TLS: the tunnel that led here, or the protocol that was upgraded. */
+static void
+fill_start(struct psi_rec *r, const struct psi_tls_start *s)
+{
+	const char *name = psi_tls_start_name(s->proto == PSI_START_TLS ? s->via : s->proto);
+
+	if (name)
+		psi_rec_put(r, PSI_VAR_STARTTLS, name, strlen(name));
+	psi_rec_put(r, PSI_VAR_CONNECT_TARGET, s->target, s->target_len);
+}
+
 static void
 fill_tls(struct psi_worker *w, struct psi_rec *r, const struct hs *h, const struct conn *c,
 	const unsigned int side[2])
@@ -181,6 +192,8 @@ fill_tls(struct psi_worker *w, struct psi_rec *r, const struct hs *h, const stru
 	if (t->note & PSI_TLS_HELLO_CUT && r->err == PSI_OK)
 		r->err = PSI_E_LIMIT;
 	fill_pieces(w, r, t);
+	if (psi_tls_start_plain(&h->start))
+		fill_start(r, &h->start);
 }
 
 void
@@ -209,10 +222,13 @@ record_make(struct psi_worker *w, struct conn *c, unsigned int kind, enum psi_re
 	r->client_by = by;
 	fill_flow(r, c, side);
 	fill_tcp(r, c, side);
-	if (h && c->is_tls)
+	if (h && c->is_tls) {
+		if (h->tls.client < 0) /* bits and alerts so far stand by side: now by direction */
+			psi_tls_client(&h->tls, side[PSI_C2S]);
 		fill_tls(w, r, h, c, side);
-	else if (c->no_room)
+	} else if (c->no_room) {
 		r->err = PSI_E_FULL;
+	}
 	if (!r->len)
 		r->len = sizeof(*r);
 	psi_handoff_commit(w->out, PSI_HANDOFF_FLOW, r->len);

@@ -8,6 +8,7 @@
 #include "psi_tls.h"
 #include "psi_tls_fp.h"
 #include "psi_tls_skim.h"
+#include "psi_tls_start.h"
 #include "psi_worker.h"
 
 #define TCP_FIN 1
@@ -57,6 +58,7 @@ struct chain {
 
 /* A handshake in progress. */
 struct hs {
+	struct psi_tls_start start;
 	struct psi_tls tls;
 	uint32_t chain
 		[2]; /* by dir: index of its struct chain while the message passes, else PSI_POOL_NONE */
