@@ -29,13 +29,13 @@ DIALOGUES = {
     "pop3": [(S, b"+OK ready\r\n"), (C, b"STLS\r\n"), (S, b"+OK begin\r\n")],
     "ftp": [(S, b"220 ready\r\n"), (C, b"AUTH TLS\r\n"), (S, b"234 begin\r\n")],
     "postgresql": [(C, bytes.fromhex("0000000804d2162f")), (S, b"S")],
-    "http_connect": [(C, b"CONNECT shop.example:443 HTTP/1.1\r\nHost: shop.example:443\r\n\r\n"),
+    "http-connect": [(C, b"CONNECT shop.example:443 HTTP/1.1\r\nHost: shop.example:443\r\n\r\n"),
                      (S, b"HTTP/1.1 200 Connection established\r\n\r\n")],
     "socks5": [(C, bytes.fromhex("050100")), (S, bytes.fromhex("0500")),
                (C, b"\x05\x01\x00\x03\x0cshop.example\x01\xbb"), (S, bytes.fromhex("05000001000000000000"))],
     "proxy": [(C, b"PROXY TCP4 192.0.2.1 198.51.100.1 4000 443\r\n")],
 }
-TARGETS = {"http_connect": "shop.example:443", "socks5": "shop.example:443"}
+TARGETS = {"http-connect": "shop.example:443", "socks5": "shop.example:443"}
 OTHERS = {
     "http": [(C, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"), (S, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")],
     "ssh": [(S, b"SSH-2.0-OpenSSH_9.2\r\n"), (C, b"SSH-2.0-OpenSSH_9.2\r\n")],
