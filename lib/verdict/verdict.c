@@ -194,11 +194,18 @@ struct text {
 };
 
 static void
+add_part(struct text *o, const char *s, size_t n)
+{
+	n = PSI_MIN(n, (size_t)(o->end - o->at));
+	memcpy(o->at, s, n);
+	o->at += n;
+	*o->at = 0;
+}
+
+static void
 add(struct text *o, const char *s)
 {
-	while (*s && o->at < o->end)
-		*o->at++ = *s++;
-	*o->at = 0;
+	add_part(o, s, strlen(s));
 }
 
 static void
@@ -224,17 +231,14 @@ write_reason(struct psi_verdict *out, const char *reason, const char *because,
 	const struct psi_rec_alert *a)
 {
 	struct text o = {out->reason, out->reason + sizeof(out->reason) - 1};
-	char one[2] = {0};
+	const char *mark = strstr(reason, "%A");
 
-	for (; *reason; reason++) {
-		if (reason[0] == '%' && reason[1] == 'A') {
-			add_alert(&o, a);
-			reason++;
-			continue;
-		}
-		one[0] = *reason;
-		add(&o, one);
+	if (mark) {
+		add_part(&o, reason, (size_t)(mark - reason));
+		add_alert(&o, a);
+		reason = mark + 2;
 	}
+	add(&o, reason);
 	add(&o, because);
 }
 
@@ -248,7 +252,8 @@ psi_verdict_flow(const struct psi_rec *r, uint32_t cert_status, struct psi_verdi
 	if (o.class == PSI_CLASS_BY_CODE)
 		o.class = psi_alert_class(certificate_alert(r)->code);
 	blame_certificate(&o, cert_status, &because);
-	*out = (struct psi_verdict){
-		.class = o.class, .confidence = o.confidence, .evidence = evidence | o.pattern};
+	out->class = o.class;
+	out->confidence = o.confidence;
+	out->evidence = evidence | o.pattern;
 	write_reason(out, o.reason, because, deciding_alert(r));
 }
