@@ -220,6 +220,8 @@ struct psi_tls_facts {
 	uint32_t inferred; /* those of them that are inferred */
 	uint8_t alert_cnt;
 	struct psi_tls_alert alert[PSI_TLS_ALERT_MAX]; /* seen and inferred, in order */
+	uint64_t app_bytes[PSI_DIR_CNT]; /* records of application data: <= 1.2 their lengths, 1.3 those of the
+					  * records that were concluded to be, less inner type and tag */
 };
 
 /* psi_tls_conclude applies the rules. end may be NULL: the connection goes on. Pure. */

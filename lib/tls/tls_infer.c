@@ -192,6 +192,8 @@ conclude12(struct work *w)
 	if (w->t->messages & PSI_MSG_SERVER_CHANGE_CIPHER_SPEC &&
 		sent_after_ccs(w->side[PSI_S2C], PSI_CT_HANDSHAKE))
 		w->out->messages |= PSI_MSG_SERVER_FINISHED;
+	for (int d = 0; d < PSI_DIR_CNT; d++)
+		w->out->app_bytes[d] = w->side[d]->app_bytes;
 	judge_alerts(w);
 }
 
@@ -329,6 +331,39 @@ after_finished(struct work *w)
 		add_alert(w, PSI_C2S, c->enc_len[i], true); /* T4, and no error */
 }
 
+/* payload: what a sealed record of that length can carry. */
+static uint64_t
+payload(const struct work *w, uint16_t len)
+{
+	uint16_t over = 1 + w->suite.tag;
+
+	return len > over ? len - over : 0;
+}
+
+/* behind_lists: what the records that the lists do not hold can carry together. */
+static uint64_t
+behind_lists(const struct work *w, const struct psi_tls_side *s)
+{
+	uint64_t listed_bytes = 0, cnt = s->enc_cnt - listed(s), over = cnt * (1 + w->suite.tag);
+
+	for (uint16_t i = 0; i < listed(s); i++)
+		listed_bytes += s->enc_len[i];
+	return s->enc_bytes > listed_bytes + over ? s->enc_bytes - listed_bytes - over : 0;
+}
+
+/* client_data_bytes: all from the first data record on. */
+static void
+client_data_bytes(struct work *w)
+{
+	const struct psi_tls_side *c = w->side[PSI_C2S];
+	uint64_t *sum = &w->out->app_bytes[PSI_C2S];
+
+	for (uint16_t i = w->data_from; i < listed(c); i++)
+		if (i != w->finished_at)
+			*sum += payload(w, c->enc_len[i]);
+	*sum += behind_lists(w, c);
+}
+
 /* ---- TLS 1.3: the server's side ---- */
 
 /* has_flight: the server sent a protected record before which no alert came (T1). */
@@ -376,13 +411,18 @@ server_records(struct work *w)
 				server_alert(w, len, peer);
 			continue;
 		}
-		data |= after_client_data(w, peer) || (finished && len > TICKET_LEN_MAX); /* T6 */
+		if (after_client_data(w, peer) || (finished && len > TICKET_LEN_MAX)) { /* T6 */
+			data = true;
+			w->out->app_bytes[PSI_S2C] += payload(w, len);
+		}
 	}
 	if (s->enc_cnt > PSI_TLS_RECORD_MAX && after_client_data(w, s->last_enc_peer))
 		data |= s->enc_cnt > PSI_TLS_RECORD_MAX + 1 ||
 			kind_of(w->suite, s->last_enc_len) != KIND_ALERT;
-	if (data)
+	if (data) {
 		infer(w, PSI_MSG_APP_DATA_FROM_SERVER);
+		w->out->app_bytes[PSI_S2C] += behind_lists(w, s);
+	}
 }
 
 /* with_gap: records are missing, so places mean nothing; only their number does. */
@@ -420,8 +460,10 @@ conclude13(struct work *w)
 	}
 	if (w->finished_at != NOWHERE)
 		after_finished(w);
-	if (w->data_from != NOWHERE)
+	if (w->data_from != NOWHERE) {
 		infer(w, PSI_MSG_APP_DATA_FROM_CLIENT);
+		client_data_bytes(w);
+	}
 	server_records(w);
 }
 

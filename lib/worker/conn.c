@@ -176,8 +176,6 @@ decided(struct psi_worker *w, struct conn *c, struct hs *h)
 {
 	record_make(w, c, PSI_REC_HANDSHAKE, PSI_WHY_OPEN);
 	psi_tls_skim_init(&c->skim, &h->tls);
-	for (int s = 0; s < 2; s++)
-		c->app[s] = h->tls.side[s].app_bytes;
 	hs_close(w, c);
 	psi_flow_set_state(w->flows, c->flow, PSI_FLOW_ESTABLISHED);
 }

@@ -82,8 +82,8 @@ fill_tcp(struct psi_rec *r, const struct conn *c, const unsigned int side[2])
 }
 
 static void
-fill_conclusions(struct psi_rec *r, const struct psi_tls *t, const struct conn *c,
-	const unsigned int side[2])
+fill_conclusions(
+	struct psi_rec *r, const struct psi_tls *t, struct conn *c, const unsigned int side[2])
 {
 	struct psi_tls_end end = {0};
 	struct psi_tls_facts f;
@@ -96,6 +96,10 @@ fill_conclusions(struct psi_rec *r, const struct psi_tls *t, const struct conn *
 		end.end_ns[d] = fin && rst ? PSI_MIN(fin, rst) : fin + rst;
 	}
 	psi_tls_conclude(t, &end, &f);
+	for (int d = 0; d < PSI_DIR_CNT; d++) {
+		c->app[side[d]] = f.app_bytes[d];
+		r->app_bytes[d] = f.app_bytes[d] + c->skim.side[side[d]].app_bytes;
+	}
 	r->flags = f.flags;
 	r->messages = f.messages;
 	r->inferred = f.inferred;
@@ -160,7 +164,7 @@ fill_start(struct psi_rec *r, const struct psi_tls_start *s)
 }
 
 static void
-fill_tls(struct psi_worker *w, struct psi_rec *r, const struct hs *h, const struct conn *c,
+fill_tls(struct psi_worker *w, struct psi_rec *r, const struct hs *h, struct conn *c,
 	const unsigned int side[2])
 {
 	const struct psi_tls *t = &h->tls;
@@ -180,7 +184,6 @@ fill_tls(struct psi_worker *w, struct psi_rec *r, const struct hs *h, const stru
 		const struct psi_tls_side *s = &t->side[side[d]];
 
 		r->session_id_len[d] = t->session_id_len[d];
-		r->app_bytes[d] = s->app_bytes + c->skim.side[side[d]].app_bytes;
 		r->enc_cnt[d] = s->enc_cnt;
 		memcpy(r->enc_len[d], s->enc_len, sizeof(r->enc_len[d]));
 		r->has_chain[d] = h->has_chain[d];

@@ -482,6 +482,36 @@ test_alerts_are_marked(void)
 	CU_ASSERT(f.messages & PSI_MSG_CLIENT_FINISHED);
 }
 
+/* Payload is the length in the header less 17, one byte of type and the tag. */
+static void
+test_app_bytes(void)
+{
+	static const struct {
+		uint16_t version;
+		const char *line;
+		uint64_t c2s, s2c;
+	} row[] = {
+		{TLS13, "S1200 C53 S250 C117 S517 C19 CF", 100 + 2, 500},
+		{TLS13, "S1200 C53 S250 S250 CF", 0, 0},
+		{TLS13, "S1200 C53 C19 CF", 0, 0},
+		/* Two of the client's and two of the server's stand behind the eight that are listed. */
+		{TLS13, "S1200 C53 C117 C117 C117 C117 C117 C117 C117 C217 C317 S37 S37 S37 S37 S37 S37 S37 S417 S517",
+			7 * 100 + 200 + 300, 7 * 20 + 400 + 500},
+		{TLS12, "Cx Ck Ch40 Sk Sh40 Cd99 Sd500 Sd12 Ca26 CF", 99, 512},
+	};
+
+	for (size_t i = 0; i < PSI_COUNT(row); i++) {
+		struct psi_tls_facts f;
+		struct script s;
+
+		script_run(&s, 0, row[i].version, GCM128,
+			row[i].version == TLS13 ? FLIGHT13 : FLIGHT12, 0, row[i].line);
+		psi_tls_conclude(&s.t, &s.end, &f);
+		CU_ASSERT_EQUAL(f.app_bytes[PSI_C2S], row[i].c2s);
+		CU_ASSERT_EQUAL(f.app_bytes[PSI_S2C], row[i].s2c);
+	}
+}
+
 static void
 test_without_end(void)
 {
@@ -602,6 +632,7 @@ static CU_TestInfo tests[] = {
 	{"1.2: encrypted alert", test_12_encrypted_alert},
 	{"1.2: silent end", test_12_silent_end},
 	{"alerts are marked", test_alerts_are_marked},
+	{"bytes of data", test_app_bytes},
 	{"no end", test_without_end},
 	{"nothing seen", test_nothing_seen},
 	{"full lists", test_full_lists},

@@ -45,6 +45,7 @@ script_sealed(struct script *s, enum psi_dir dir, uint8_t type, uint16_t len)
 		me->enc_peer[me->enc_cnt] = peer->enc_cnt;
 	}
 	me->enc_cnt++;
+	me->enc_bytes += len;
 	me->last_enc_len = len;
 	me->last_enc_peer = peer->enc_cnt;
 }
