@@ -245,7 +245,8 @@ write_reason(struct psi_verdict *out, const char *reason, const char *because,
 void
 psi_verdict_flow(const struct psi_rec *r, uint32_t cert_status, struct psi_verdict *out)
 {
-	uint64_t evidence = r->evidence | weights(cert_status);
+	uint64_t evidence = r->evidence | weights(cert_status) |
+			    when(!r->pkts[PSI_C2S] || !r->pkts[PSI_S2C], PSI_EVID_one_sided);
 	struct outcome o = judge(evidence | conditions(r));
 	const char *because = "";
 

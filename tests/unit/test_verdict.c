@@ -391,6 +391,7 @@ test_holes(void)
 		}
 		psi_verdict_flow(r, 0, &v);
 		CU_ASSERT_EQUAL(v.class, PSI_CLASS_INCOMPLETE);
+		CU_ASSERT_EQUAL(!!(v.evidence & PSI_EVID_one_sided), i < 2);
 		/* Data both ways settles it all the same. */
 		r->evidence |= PSI_EVID_client_data | PSI_EVID_server_data;
 		psi_verdict_flow(r, 0, &v);
