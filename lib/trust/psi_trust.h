@@ -39,6 +39,8 @@ struct psi_trust_config {
 	const char *crls;   /* the same of CRLs, PEM or DER; NULL: none */
 	uint32_t cache_max; /* chains kept; at least 1 */
 	uint32_t ttl_s; /* seconds of packet time after which a chain is checked anew; 0: never */
+	uint32_t
+		checks_max; /* by libcrypto per second of packet time, each takes about 0.5 ms; 0: no bound */
 };
 #define PSI_TRUST_SYSTEM_ROOTS "/etc/ssl/certs"
 
@@ -62,7 +64,7 @@ struct psi_trust_query {
 };
 
 struct psi_trust_result {
-	uint32_t status;   /* enum psi_cert_status bits, never 0 */
+	uint32_t status;   /* enum psi_cert_status bits; NOT_CHECKED (0) only beyond checks_max */
 	uint32_t findings; /* enum psi_trust_finding bits */
 	int32_t error;	   /* libcrypto's first complaint, dates aside (X509_V_ERR_*); 0: none */
 	uint32_t path_cnt; /* certificates in the path that was built, root included */
@@ -72,6 +74,7 @@ struct psi_trust_count {
 	uint32_t roots, crls; /* loaded */
 	uint32_t cached;
 	uint64_t hits, misses, evicted;
+	uint64_t refused; /* not checked: beyond checks_max */
 };
 
 struct psi_trust;
@@ -86,8 +89,9 @@ bool
 psi_trust_find(struct psi_trust *t, const struct psi_trust_query *q, struct psi_trust_result *out);
 
 /* psi_trust_check: the answer, from the cache or by checking chain, cnt certificates as sent, leaf first, whose bytes are
- * read during the call only. cnt 0, or a leaf that cannot be read: UNKNOWN. */
-void psi_trust_check(struct psi_trust *t, const struct psi_trust_query *q,
+ * read during the call only. cnt 0, or a leaf that cannot be read: UNKNOWN. Returns false, and status NOT_CHECKED, when
+ * this second's checks are used up: whoever sends a new chain with each connection costs no more than that. */
+bool psi_trust_check(struct psi_trust *t, const struct psi_trust_query *q,
 	const struct psi_trust_der *chain, uint32_t cnt, struct psi_trust_result *out);
 
 void psi_trust_count(const struct psi_trust *t, struct psi_trust_count *out);

@@ -122,7 +122,23 @@ psi_trust_find(struct psi_trust *t, const struct psi_trust_query *q, struct psi_
 	return true;
 }
 
-void
+/* False when this second's checks are used up. */
+static bool
+may_check(struct psi_trust *t, int64_t time_s)
+{
+	if (t->second != time_s) {
+		t->second = time_s;
+		t->checks = 0;
+	}
+	if (t->checks_max && t->checks == t->checks_max) {
+		t->refused++;
+		return false;
+	}
+	t->checks++;
+	return true;
+}
+
+bool
 psi_trust_check(struct psi_trust *t, const struct psi_trust_query *q,
 	const struct psi_trust_der *chain, uint32_t cnt, struct psi_trust_result *out)
 {
@@ -130,7 +146,10 @@ psi_trust_check(struct psi_trust *t, const struct psi_trust_query *q,
 	uint32_t i;
 
 	if (psi_trust_find(t, q, out))
-		return;
+		return true;
+	*out = (struct psi_trust_result){.status = PSI_CERT_NOT_CHECKED};
+	if (!may_check(t, q->time_s))
+		return false;
 	t->misses++;
 	i = lookup(t, q);
 	if (i == NONE) {
@@ -145,6 +164,7 @@ psi_trust_check(struct psi_trust *t, const struct psi_trust_query *q,
 	path_check(
 		t, q->role, q->time_s, chain, PSI_MIN(cnt, (uint32_t)PSI_TRUST_CHAIN_MAX), &e->v);
 	judge(&e->v, q, out);
+	return true;
 }
 
 void
@@ -157,6 +177,7 @@ psi_trust_count(const struct psi_trust *t, struct psi_trust_count *out)
 		.hits = t->hits,
 		.misses = t->misses,
 		.evicted = t->evicted,
+		.refused = t->refused,
 	};
 }
 

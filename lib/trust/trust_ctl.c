@@ -182,6 +182,8 @@ make(struct psi_trust *t, const struct psi_trust_config *cfg)
 		buckets *= 2;
 	t->max = PSI_MAX(cfg->cache_max, 1u);
 	t->ttl_s = cfg->ttl_s;
+	t->checks_max = cfg->checks_max;
+	t->second = INT64_MIN;
 	t->bucket_mask = buckets - 1;
 	t->newest = t->oldest = NONE;
 	t->store = X509_STORE_new();

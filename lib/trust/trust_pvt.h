@@ -45,7 +45,9 @@ struct psi_trust {
 	int64_t ttl_s;
 	uint32_t max, used, bucket_mask;
 	uint32_t newest, oldest;
-	uint64_t hits, misses, evicted;
+	uint64_t hits, misses, evicted, refused;
+	uint32_t checks_max, checks; /* in this second */
+	int64_t second;
 	uint32_t *bucket;
 	struct entry *entry;
 };

@@ -190,6 +190,26 @@ test_answers_age(void)
 	psi_trust_close(t);
 }
 
+static void
+test_checks_are_bounded(void)
+{
+	struct psi_trust_config cfg = {.roots = roots, .cache_max = 8, .checks_max = 2};
+	struct psi_trust *t = psi_trust_open(&cfg, NULL);
+	struct psi_trust_count n;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t);
+	CU_ASSERT_EQUAL(ask(t, 1, T_2024_06_01, "", good, 2).status, PSI_CERT_VALID);
+	CU_ASSERT_EQUAL(ask(t, 2, T_2024_06_01, "", good, 2).status, PSI_CERT_VALID);
+	CU_ASSERT_EQUAL(ask(t, 3, T_2024_06_01, "", good, 2).status, PSI_CERT_NOT_CHECKED);
+	CU_ASSERT(!cached(t, 3, T_2024_06_01) &&
+		  cached(t, 1, T_2024_06_01)); /* what is known costs nothing */
+	CU_ASSERT_EQUAL(ask(t, 1, T_2024_06_01, "", good, 2).status, PSI_CERT_VALID);
+	CU_ASSERT_EQUAL(ask(t, 3, T_2024_06_01 + 1, "", good, 2).status, PSI_CERT_VALID);
+	psi_trust_count(t, &n);
+	CU_ASSERT(n.misses == 3 && n.refused == 1 && n.cached == 3);
+	psi_trust_close(t);
+}
+
 /* Every prefix of every certificate, from exact-size copies, and bytes that are none. */
 static void
 test_hostile_certificates(void)
@@ -305,7 +325,8 @@ test_loading(void)
 	t = open_with("", NULL, 1, 0);
 	CU_ASSERT_EQUAL(ask(t, 1, T_2024_06_01, "", good, 2).status, PSI_CERT_UNKNOWN);
 	psi_trust_close(t);
-	expect_refused("/nonexistent", NULL, "trusted roots: /nonexistent: cannot be opened: No such file");
+	expect_refused("/nonexistent", NULL,
+		"trusted roots: /nonexistent: cannot be opened: No such file");
 	expect_refused(junk, NULL, "holds no certificate");
 	expect_refused(roots, junk, "revocation lists: ");
 	expect_refused(roots, roots, "holds no CRL");
@@ -332,6 +353,7 @@ static CU_TestInfo trust_tests[] = {
 	{"the cache drops the least recently used", test_cache_is_lru},
 	{"server and client are checked apart", test_roles_are_apart},
 	{"answers age in packet time", test_answers_age},
+	{"checks per second are bounded", test_checks_are_bounded},
 	{"hostile certificates", test_hostile_certificates},
 	{"a list longer than the bound", test_long_lists},
 	{"names", test_names},
