@@ -29,6 +29,8 @@ struct run {
 	void *queue_mem;
 	struct psi_worker *worker;
 	struct psi_collector *collector;
+	struct psi_trust *trust;
+	const char *roots; /* file or folder; NULL: the system's */
 	struct psi_table *table;
 	char *json_buf;
 	uint64_t sum[PSI_STAT_CNT]; /* of the files read so far */
@@ -59,6 +61,8 @@ static const char help[] =
 	"  --all        with --json: stats events too, and connections that are not TLS (not_tls)\n"
 	"  --failed     table: only connections that did not go through\n"
 	"  --quiet      only the summary; with --json: only the events, no summary\n"
+	"  --roots=PATH PEM file or folder of CAs that chains are checked against (default: the system's);\n"
+	"               the result is tls.cert_status, and the verdict weighs a certificate that is bad itself\n"
 	"  -h, --help   this text\n"
 	"\n"
 	"Several files are read one after the other. One that begins where the one before ended (rotated\n"
@@ -132,6 +136,20 @@ open_output(struct run *r)
 	return 0;
 }
 
+/* Without roots named, the system's; a system that has none is no reason to stop: chains are then UNKNOWN. */
+static int
+open_trust(struct run *r, struct psi_err *err)
+{
+	struct psi_trust_config cfg = {.roots = r->roots, .cache_max = 65536};
+
+	r->trust = psi_trust_open(&cfg, err);
+	if (!r->trust && !r->roots) {
+		cfg.roots = "";
+		r->trust = psi_trust_open(&cfg, err);
+	}
+	return r->trust ? 0 : -EINVAL;
+}
+
 static int
 open_engine(struct run *r, struct psi_err *err)
 {
@@ -145,7 +163,10 @@ open_engine(struct run *r, struct psi_err *err)
 	if (!r->pool || !r->queue_mem || open_output(r) != 0)
 		return psi_err_set(err, -ENOMEM, "no memory for packet buffers");
 	psi_handoff_init(&r->queue, r->queue_mem, QUEUE_BYTES);
+	if (open_trust(r, err) != 0)
+		return -EINVAL;
 	psi_collector_defaults(&cc);
+	cc.trust = r->trust;
 	cc.sink = on_event;
 	cc.ctx = r;
 	r->collector = psi_collector_open(&cc, err);
@@ -160,6 +181,7 @@ close_engine(struct run *r)
 {
 	psi_worker_close(r->worker);
 	psi_collector_close(r->collector);
+	psi_trust_close(r->trust);
 	psi_table_close(r->table);
 	rte_mempool_free(r->pool);
 	free(r->queue_mem);
@@ -268,7 +290,8 @@ parse(struct run *r, int argc, char **argv)
 {
 	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
 		{"all", no_argument, NULL, 'a'}, {"quiet", no_argument, NULL, 'q'},
-		{"failed", no_argument, NULL, 'f'}, {"help", no_argument, NULL, 'h'}, {0}};
+		{"failed", no_argument, NULL, 'f'}, {"roots", required_argument, NULL, 'r'},
+		{"help", no_argument, NULL, 'h'}, {0}};
 	int o;
 
 	opterr = 0;
@@ -278,8 +301,11 @@ parse(struct run *r, int argc, char **argv)
 		case 'a': r->all = true; break;
 		case 'q': r->quiet = true; break;
 		case 'f': r->failed_only = true; break;
+		case 'r': r->roots = optarg; break;
 		case 'h': fputs(help, stdout); return 'h';
-		default: return usage_error("read", "there is no option '%s'", argv[optind - 1]);
+		default:
+			return usage_error("read", "there is no option '%s', or it lacks its value",
+				argv[optind - 1]);
 		}
 	}
 	if (optind == argc)

@@ -2,6 +2,7 @@
 /* Distinct certificate chains: each parsed once, then found by the key that its worker computed. The least recently
  * used one goes when there is no more room. */
 #include "collector_pvt.h"
+#include "psi_cursor.h"
 
 #include <errno.h>
 #include <rte_mbuf.h>
@@ -48,6 +49,14 @@ link_newest(struct chains *s, struct chain *c)
 }
 
 static void
+chain_free(struct chain *c)
+{
+	if (c)
+		free(c->der);
+	free(c);
+}
+
+static void
 drop(struct chains *s, struct chain **p)
 {
 	struct chain *c = *p;
@@ -55,7 +64,7 @@ drop(struct chains *s, struct chain **p)
 	*p = c->hash_next;
 	unlink_use(s, c);
 	s->cnt--;
-	free(c);
+	chain_free(c);
 }
 
 void
@@ -117,12 +126,28 @@ append(struct chains *s, struct chain *c, uint32_t len)
 	struct chain *n = realloc(c, sizeof(*c) + c->len + len);
 
 	if (!n) {
-		free(c);
+		chain_free(c);
 		return NULL;
 	}
 	memcpy(n->blob + n->len, s->scratch + offsetof(struct psi_event, body), len);
 	n->len += len;
 	return n;
+}
+
+/* Keeps the certificates of the list as they were sent, for whoever checks their signatures. */
+static bool
+keep_der(struct chains *s, struct chain *c, uint32_t len)
+{
+	uint32_t at = 3, used = 0;
+
+	c->der = malloc(len ? len : 1);
+	for (uint32_t i = 0; c->der && i < c->cert_cnt; i++) {
+		c->der_len[i] = psi_be24(s->bytes + at);
+		memcpy(c->der + used, s->bytes + at + 3, c->der_len[i]);
+		used += c->der_len[i];
+		at += 3 + c->der_len[i];
+	}
+	return c->der;
 }
 
 /* Reads the message and keeps what its certificates say. A certificate that broke off is left out. NULL without
@@ -153,6 +178,10 @@ parse(struct chains *s, struct chain *c, uint32_t len)
 		}
 		c->cert_len[c->cert_cnt] = encode(s, encode_cert, x);
 		c = append(s, c, c->cert_len[c->cert_cnt++]);
+	}
+	if (c && !keep_der(s, c, len)) {
+		chain_free(c);
+		c = NULL;
 	}
 	return c;
 }

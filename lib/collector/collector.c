@@ -42,20 +42,43 @@ psi_collector_close(struct psi_collector *c)
 	free(c);
 }
 
-/* What can be said of the certificate without a trust store: whether its time had come and had not passed. */
+/* Without anything to check against: whether the leaf's time had come and had not passed. */
 static uint32_t
-cert_status(const struct chain *c, uint64_t now_ns)
+status_by_dates(const struct chain *c, int64_t now)
 {
-	int64_t now = (int64_t)(now_ns / 1000000000ull);
 	uint32_t st = 0;
 
-	if (!c || !c->cert_cnt)
-		return PSI_CERT_NOT_CHECKED;
 	if (c->not_after != INT64_MIN && now > c->not_after)
 		st |= PSI_CERT_EXPIRED;
 	if (c->not_before != INT64_MIN && now < c->not_before)
 		st |= PSI_CERT_NOT_VALID_YET;
 	return st;
+}
+
+/* The status of the server's chain, each distinct one checked once and then remembered. */
+static void
+check(struct psi_collector *c, const struct psi_rec *r, const struct chain *chain,
+	struct psi_trust_result *out)
+{
+	struct psi_trust_query q = {
+		.role = PSI_TRUST_SERVER, .time_s = (int64_t)(r->start_ns / 1000000000ull)};
+	struct psi_trust_der der[CHAIN_CERT_MAX];
+	const uint8_t *p = chain ? chain->der : NULL;
+
+	*out = (struct psi_trust_result){.status = PSI_CERT_NOT_CHECKED};
+	if (!chain || !chain->cert_cnt)
+		return;
+	if (!c->cfg.trust) {
+		out->status = status_by_dates(chain, q.time_s);
+		return;
+	}
+	memcpy(q.key, chain->key, sizeof(q.key));
+	q.sni = psi_rec_piece(r, PSI_VAR_SNI, &q.sni_len);
+	if (psi_trust_find(c->cfg.trust, &q, out))
+		return;
+	for (uint32_t i = 0; i < chain->cert_cnt; p += chain->der_len[i++])
+		der[i] = (struct psi_trust_der){.p = p, .len = chain->der_len[i]};
+	psi_trust_check(c->cfg.trust, &q, der, chain->cert_cnt, out);
 }
 
 static void
@@ -67,8 +90,8 @@ tell(struct psi_collector *c, const struct psi_rec *r, enum psi_event_type type)
 
 	for (int d = 0; d < PSI_DIR_CNT; d++)
 		v.chain[d] = r->has_chain[d] ? chains_find(&c->chains, r->chain_key[d]) : NULL;
-	v.cert_status = cert_status(v.chain[PSI_S2C], r->start_ns);
-	psi_verdict_flow(r, v.cert_status, &verdict);
+	check(c, r, v.chain[PSI_S2C], &v.trust);
+	psi_verdict_flow(r, v.trust.status, &verdict);
 	psi_event_begin(&w, c->buf, PSI_EVENT_MAX, type);
 	encode_flow(&w, &v);
 	psi_stat_inc(&c->stats, PSI_STAT_event_out);

@@ -21,6 +21,8 @@ struct chain {
 	uint32_t leaf_len;    /* bytes of blob that hold the leaf's own tls.* fields */
 	uint32_t len;	      /* bytes of blob in all: behind leaf_len, cert_len[] bytes each */
 	uint32_t cert_len[CHAIN_CERT_MAX];
+	uint8_t *der; /* the certificates as sent, one behind the other */
+	uint32_t der_len[CHAIN_CERT_MAX];
 	uint8_t blob[] __attribute__((aligned(8)));
 };
 
@@ -67,7 +69,7 @@ void joins_free(struct join *j);
 struct flow_view {
 	const struct psi_rec *rec;
 	const struct chain *chain[2];
-	uint32_t cert_status;
+	struct psi_trust_result trust;
 	const struct psi_verdict *verdict;
 };
 

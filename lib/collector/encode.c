@@ -69,6 +69,7 @@ put_tunnels(struct psi_event_w *w, const struct psi_rec *r)
 			{PSI_TUNNEL_PPPOE, PSI_F_TUNNEL_SESSION},
 			{PSI_TUNNEL_ERSPAN, PSI_F_TUNNEL_SESSION},
 			{PSI_TUNNEL_L2TPV3, PSI_F_TUNNEL_SESSION},
+			{PSI_TUNNEL_L2TP, PSI_F_TUNNEL_SESSION},
 		};
 
 		psi_event_open(w, PSI_F_TUNNEL);
@@ -239,7 +240,9 @@ put_chains(struct psi_event_w *w, const struct flow_view *v)
 	put_chain(w, PSI_F_TLS_CHAIN, PSI_F_TLS_CHAIN_CUT, server, v->rec->chain_cut[PSI_S2C]);
 	put_chain(w, PSI_F_TLS_CLIENT_CHAIN, PSI_F_TLS_CLIENT_CHAIN_CUT, v->chain[PSI_C2S],
 		v->rec->chain_cut[PSI_C2S]);
-	psi_event_put_u64(w, PSI_F_TLS_CERT_STATUS, v->cert_status);
+	psi_event_put_u64(w, PSI_F_TLS_CERT_STATUS, v->trust.status);
+	for (uint32_t left = v->trust.findings; left; left &= left - 1)
+		psi_event_put_str(w, PSI_F_TLS_CERT_FINDINGS, psi_trust_finding_name(left & -left));
 }
 
 void

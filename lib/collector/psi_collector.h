@@ -10,18 +10,21 @@
 #include "psi_event.h"
 #include "psi_handoff.h"
 #include "psi_stats.h"
+#include "psi_trust.h"
 
 struct psi_collector_config {
 	uint32_t
 		chain_max; /* distinct certificate chains remembered; the least recently used goes first */
 	uint32_t join_max; /* flows whose handshake data waits for their end; likewise */
-	bool handshakes;   /* make tls_handshake events, too */
+	struct psi_trust
+		*trust;	 /* what chains are checked against; NULL: their dates only. The caller's */
+	bool handshakes; /* make tls_handshake events, too */
 	/* A finished event. It is good during the call only. */
 	void (*sink)(void *ctx, const struct psi_event *e);
 	void *ctx;
 };
 
-/* psi_collector_defaults: what `pinsight read` uses; sink is left NULL. */
+/* psi_collector_defaults: what `pinsight read` uses; sink and trust are left NULL. */
 void psi_collector_defaults(struct psi_collector_config *cfg);
 
 struct psi_collector;

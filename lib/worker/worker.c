@@ -212,7 +212,7 @@ decode(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m, unsigned i
 		m[i]->data_len, m[i]->pkt_len, w->cfg.identity, p);
 	if (psi_unlikely(p->note & PSI_PKT_CUT))
 		psi_stat_inc(&w->stats, PSI_STAT_pkt_truncated);
-	if (psi_unlikely(w->rc[i] == PSI_NET_FRAGMENT)) {
+	while (psi_unlikely(w->rc[i] == PSI_NET_FRAGMENT) && m[i]) {
 		m[i] = psi_frag_put(w->frags, m[i], p, w->now_ns);
 		if (m[i])
 			w->rc[i] = (uint8_t)psi_net_decode_joined(

@@ -163,12 +163,14 @@ end_in_order(struct psi_worker *w)
 void
 psi_worker_stop(struct psi_worker *w)
 {
+	psi_frag_stop(w->frags);
 	conn_linger_expire(w, true);
 	end_in_order(w);
 	psi_flow_stop(w->flows);
 	PSI_ASSERT(w->conns.used == 0 && w->hss.used == 0 && w->chains.used == 0,
 		"every connection was given back");
 	PSI_ASSERT(psi_stream_held(w->streams) == 0, "no segment is held");
+	w->now_ns = w->aged_ns = 0; /* what comes next may have another time */
 }
 
 struct psi_stats *
