@@ -52,7 +52,8 @@ enum psi_tls_list {
 struct psi_tls_hello {
 	uint16_t version; /* legacy_version */
 	uint16_t v_cnt;	  /* elements of v in use */
-	uint16_t lists_end; /* 1: read to the end of the cipher list at least, it did not break off before */
+	uint16_t
+		lists_end; /* 1: read to the end of the cipher list at least, it did not break off before */
 	struct {
 		uint16_t at, cnt; /* v[at .. at+cnt) */
 	} list[PSI_TLS_LIST_CNT];
@@ -76,6 +77,7 @@ struct psi_tls_side {
 	uint8_t fin; /* Finished sent: <= 1.2 the first type-22 record after ccs; 1.3 the first record of its length */
 	uint8_t bits;
 	uint8_t list;
+	uint8_t der_tag;
 	uint8_t ret[5];
 	uint8_t hdr[8];
 	uint8_t msg_hdr[4];
@@ -99,11 +101,19 @@ struct psi_tls_side {
 	uint16_t
 		enc_at_sh; /* enc_cnt when the ServerHello was whole: these are early data (client), or noise */
 	uint16_t last_enc_len, last_enc_peer; /* of the last, which the lists may not hold */
-	int16_t err;	    /* sticky */
-	uint64_t last_ns;   /* when the last record of any type began */
-	uint64_t enc_bytes; /* sum of the lengths of all of them */
+	int16_t err;			      /* sticky */
+	uint64_t last_ns;		      /* when the last record of any type began */
+	uint64_t enc_bytes;		      /* sum of the lengths of all of them */
 	uint64_t
 		app_bytes; /* <= 1.2: payload of application-data records; 1.3: stays 0, see enc_* */
+};
+
+/* What the stapled OCSP answer says of the server's certificate, its signature unchecked. */
+enum psi_tls_ocsp {
+	PSI_TLS_OCSP_NONE,
+	PSI_TLS_OCSP_GOOD,
+	PSI_TLS_OCSP_REVOKED,
+	PSI_TLS_OCSP_UNKNOWN
 };
 
 /* encrypted_client_hello of the outer ClientHello (RFC 9849 section 5). What is in it looks the same for a real one and
@@ -145,7 +155,8 @@ struct psi_tls {
 	uint16_t ticket_new_len;  /* of its ticket */
 	uint16_t psk_len;	  /* of the first identity of the ClientHello's pre_shared_key */
 	uint16_t record_limit[PSI_DIR_CNT]; /* record_size_limit extension; 0 absent */
-	uint8_t session_id[32];		    /* of the ClientHello */
+	uint8_t ocsp_status;	/* enum psi_tls_ocsp; NONE also when it cannot be read */
+	uint8_t session_id[32]; /* of the ClientHello */
 	struct psi_tls_ech ech;
 	struct psi_tls_alert alert[PSI_TLS_ALERT_MAX];
 	/* Letters in the order seen, upper case client, not terminated: one a clear message (psi_hs_letter), i

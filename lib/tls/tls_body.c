@@ -118,7 +118,7 @@ tls_on_ske_sig(struct tls_in *x, const uint8_t *p, uint32_t len)
 	tls_open(x, psi_be16(p + 2), TLS_S_REST, TLS_S_EXTRA);
 }
 
-/* ---- NewSessionTicket, CertificateStatus ---- */
+/* ---- NewSessionTicket ---- */
 
 void
 tls_on_nst_fix(struct tls_in *x, const uint8_t *p, uint32_t len)
@@ -126,12 +126,4 @@ tls_on_nst_fix(struct tls_in *x, const uint8_t *p, uint32_t len)
 	x->t->ticket_lifetime = psi_be32(p);
 	x->t->ticket_new_len = psi_be16(p + 4);
 	tls_open(x, psi_be16(p + 4), TLS_S_REST, TLS_S_EXTRA);
-}
-
-void
-tls_on_status_type(struct tls_in *x, const uint8_t *p, uint32_t len)
-{
-	if (p[0] == 1 || p[0] == 2) /* ocsp, ocsp_multi (RFC 6961) */
-		x->t->note |= PSI_TLS_OCSP_STAPLED;
-	x->s->step = TLS_S_REST;
 }

@@ -476,7 +476,7 @@ server_flight_12(struct buf *o)
 	/* msg_end counted the header of the second record too: put the length right. */
 	o->b[m - 2] = 1206 >> 8, o->b[m - 1] = 1206 & 0xff;
 	m = msg(o, 22);
-	hex(o, "01 000004 30020a01");
+	hex(o, "01 000005 30030a0106");
 	msg_end(o, m);
 	m = msg(o, 12);
 	hex(o, "03 0017 04 aabbccdd 0401 0003 010203");
@@ -1397,6 +1397,81 @@ test_ech(void)
 	all_ways(st, 1, check_ech);
 }
 
+/* Answers of `openssl ocsp` 3.0 to its own requests, with the status that `openssl ocsp -text` prints for them. */
+static const struct {
+	uint8_t status;
+	const char *hex;
+} ocsp[] = {
+	{PSI_TLS_OCSP_GOOD,
+		"3081fa0a0100a081f43081f106092b06010505073001010481e33081e0308188a10f300d310b3009"
+		"06035504030c026361180f32303236313132323037313732355a30643062303a300906052b0e0302"
+		"1a0500041411048cd20cb3592307d019fd0889562b62d36492041459923980eecfbca4868690b2ff"
+		"a8c09a618bbbf10201018000180f32303236313132323037313732355aa011180f32303236313132"
+		"333037313732355a300a06082a8648ce3d040302034700304402202bdbb816dcb7611418a0e4b613"
+		"ad7bff9ed21c2aa1ade7bf7fb5dcbe8416c6bc02205a5b4693505ac53a7810a48d9fb658cfe03142"
+		"27063410fcb8d0dfe77bb81c96"},
+	{PSI_TLS_OCSP_REVOKED,
+		"308201130a0100a082010c3082010806092b06010505073001010481fa3081f730819ea10f300d31"
+		"0b300906035504030c026361180f32303236313132323037313732355a307a3078303a300906052b"
+		"0e03021a0500041411048cd20cb3592307d019fd0889562b62d36492041459923980eecfbca48686"
+		"90b2ffa8c09a618bbbf1020102a116180f32303236313132323037313732345aa0030a0101180f32"
+		"303236313132323037313732355aa011180f32303236313132333037313732355a300a06082a8648"
+		"ce3d040302034800304502205e4d6713a1c72e8099ce7d3bfc06e29de732f571de4a11d823918ca3"
+		"0a5564b4022100ce9dd5c7c27b3895754486d82958070f6c7b83903b909c1c1f719ff866b2e332"},
+	{PSI_TLS_OCSP_UNKNOWN, /* its responder is told by key, the others' by name */
+		"308201040a0100a081fe3081fb06092b06010505073001010481ed3081ea308190a2160414599239"
+		"80eecfbca4868690b2ffa8c09a618bbbf1180f32303236313132323037313732355a30653063303b"
+		"300906052b0e03021a0500041411048cd20cb3592307d019fd0889562b62d36492041459923980ee"
+		"cfbca4868690b2ffa8c09a618bbbf1020200998200180f32303236313132323037313732355aa011"
+		"180f32303236313132333037313732355a300a06082a8648ce3d0403020349003046022100e39ec4"
+		"881565eefbebe2bfea9c21625847cfb049bdff2568f365a04e1290502c02210092fdbf3c087f7d06"
+		"22abfd35fa018c7b152f0723c65f449856a2fd008976e984"},
+	{PSI_TLS_OCSP_NONE, "30030a0106"}, /* RFC 6960 section 4.2.1: unauthorized, no answer */
+	{PSI_TLS_OCSP_NONE, "3082ffff0a0100"},
+};
+
+static uint8_t want_ocsp;
+
+static void
+check_ocsp(const struct run *r)
+{
+	CU_ASSERT_EQUAL(r->t.ocsp_status, want_ocsp);
+	CU_ASSERT(r->t.note & PSI_TLS_OCSP_STAPLED);
+	CU_ASSERT_EQUAL(
+		!!(r->t.note & PSI_TLS_OCSP_SAYS_REVOKED), want_ocsp == PSI_TLS_OCSP_REVOKED);
+	CU_ASSERT_EQUAL(r->t.messages, PSI_MSG_HANDSHAKE_OTHER | PSI_MSG_SERVER_HELLO_DONE);
+}
+
+/* RFC 6066 section 8: type and one answer; RFC 6961: a list of them, of which the first counts. */
+static void
+test_ocsp(void)
+{
+	for (size_t i = 0; i < 2 * PSI_COUNT(ocsp); i++) {
+		static struct buf b;
+		struct step st[] = {{1, &b}};
+		size_t r, m, l, a;
+
+		b.len = 0;
+		r = rec(&b, 22, 0x0303), m = msg(&b, 22);
+		put8(&b, i & 1 ? 2 : 1);
+		l = i & 1 ? open_len(&b, 3) : 0;
+		a = open_len(&b, 3);
+		hex(&b, ocsp[i / 2].hex);
+		close_len(&b, a, 3);
+		if (l) {
+			a = open_len(&b, 3);
+			hex(&b, ocsp[1].hex);
+			close_len(&b, a, 3);
+			close_len(&b, l, 3);
+		}
+		msg_end(&b, m);
+		rec_end(&b, r);
+		simple_msg(&b, 14, 0);
+		want_ocsp = ocsp[i / 2].status;
+		all_ways(st, 1, check_ocsp);
+	}
+}
+
 /* A TLS 1.2 client seen alone: what follows its ChangeCipherSpec is not read, though nobody said which version. */
 static void
 check_client_alone(const struct run *r)
@@ -1473,6 +1548,7 @@ static CU_TestInfo tls_tests[] = {
 	{"empty client certificate", test_empty_client_certificate},
 	{"finite-field key exchange", test_dhe_key_exchange},
 	{"ECH", test_ech},
+	{"stapled OCSP answers", test_ocsp},
 	{"a client seen alone", test_client_alone},
 	{"data is skipped", test_skip},
 	CU_TEST_INFO_NULL,
