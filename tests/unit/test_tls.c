@@ -19,7 +19,8 @@ static void
 put(struct buf *o, const void *p, size_t n)
 {
 	PSI_ASSERT(o->len + n <= sizeof(o->b), "flights of the tests fit");
-	memcpy(o->b + o->len, p, n);
+	if (n)
+		memcpy(o->b + o->len, p, n);
 	o->len += n;
 }
 
