@@ -564,7 +564,8 @@ silent(const struct work *w)
 				PSI_MSG_CLIENT_FINISHED | PSI_MSG_APP_DATA_FROM_CLIENT;
 	uint32_t m = w->out->messages;
 
-	if (w->error[PSI_C2S] || m & answer || w->side[PSI_C2S]->enc_cnt)
+	if (w->error[PSI_C2S] || m & answer || w->side[PSI_C2S]->enc_cnt ||
+		w->t->note & PSI_TLS_HEARTBEAT)
 		return false;
 	if (w->t->version == TLS13)
 		return w->out->evidence & PSI_EVID_cert_inferred;
