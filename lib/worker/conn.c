@@ -240,6 +240,18 @@ conn_payload(struct psi_worker *w, struct conn *c, struct rte_mbuf *m, const str
 	judge(w, c);
 }
 
+/* Time has moved on while segments wait for a hole to fill. */
+void
+conn_tick(struct psi_worker *w, struct conn *c, uint64_t ts_ns)
+{
+	if (c->flow->state == PSI_FLOW_OTHER)
+		return;
+	w->cur = c;
+	w->cur_ns = ts_ns;
+	psi_stream_tick(w->streams, &c->stream, ts_ns, w);
+	judge(w, c);
+}
+
 /* ---- the end ---- */
 
 static void

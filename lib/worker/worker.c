@@ -58,7 +58,7 @@ age(struct psi_worker *w)
 		psi_flow_age_all(w->flows, w->now_ns / 1000000u);
 	else
 		psi_flow_age(w->flows, w->now_ns / 1000000u,
-			(uint32_t)(w->buckets_hint * ms / 1000u) + 1);
+			(uint32_t)((uint64_t)psi_flow_buckets(w->flows) * ms / 1000u) + 1);
 }
 
 /* A flow that is not followed: it only waits for its end. */
@@ -129,17 +129,31 @@ reused(struct psi_worker *w, struct psi_flow *f)
 	psi_flow_free(w->flows, f);
 }
 
+/* begins_anew: a SYN that cannot belong to the connection that f was: its ports are used again. The stream is told of
+ * a SYN that can. */
+static bool
+begins_anew(const struct psi_flow *f, struct conn *c, const struct psi_pkt *p)
+{
+	bool first = !(p->tcp_flags & (TCP_ACK | TCP_RST));
+
+	if (!(p->tcp_flags & TCP_SYN))
+		return false;
+	if (!c)
+		return first && (f->state == PSI_FLOW_CLOSED || f->state == PSI_FLOW_OTHER);
+	if (first && c->lingers && p->tcp_seq + 1 != c->stream.side[p->sender].start)
+		return true;
+	return !psi_stream_syn(&c->stream, p->sender, p->tcp_seq);
+}
+
 /* The entry of a packet's flow, made if the packet is worth one; NULL if it is not or there is no room. */
 static struct psi_flow *
 flow_of(struct psi_worker *w, const struct psi_pkt *p, uint32_t hash, uint64_t ts_ns)
 {
-	bool syn = (p->tcp_flags & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
 	struct psi_flow *f = psi_flow_find(w->flows, &p->tuple, hash);
 	struct conn *c = f ? conn_of(w, f) : NULL;
 	bool made = false;
 
-	if (f && (c ? (p->tcp_flags & TCP_SYN) && !psi_stream_syn(&c->stream, p->sender, p->tcp_seq)
-		    : syn && (f->state == PSI_FLOW_CLOSED || f->state == PSI_FLOW_OTHER))) {
+	if (f && begins_anew(f, c, p)) {
 		reused(w, f);
 		f = NULL;
 	}
@@ -190,6 +204,8 @@ tcp_packet(struct psi_worker *w, struct rte_mbuf *m, const struct psi_pkt *p, ui
 		psi_stream_ack(&c->stream, p->sender, p->tcp_ack, p->tcp_win);
 	if (p->payload_len)
 		conn_payload(w, c, m, p, ts_ns);
+	else if (psi_unlikely(psi_stream_waiting(&c->stream)))
+		conn_tick(w, c, ts_ns);
 	c = conn_of(w, f); /* a flow that turned out not to be TLS has none any more */
 	if (!c) {
 		other_packet(w, f, p);

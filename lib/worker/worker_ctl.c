@@ -111,7 +111,6 @@ psi_worker_open(const struct psi_worker_config *cfg, struct psi_handoff *out,
 	w->full = full;
 	w->full_ctx = ctx;
 	w->linger_first = w->linger_last = PSI_POOL_NONE;
-	w->buckets_hint = (cfg->flow.max + 7) / 8;
 	if (lay_out(w, err) != 0) {
 		psi_worker_close(w);
 		return NULL;

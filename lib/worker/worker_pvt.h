@@ -95,7 +95,6 @@ struct psi_worker {
 	uint64_t now_ns;  /* largest packet time seen */
 	uint64_t aged_ns; /* up to when the flow table was aged */
 	uint64_t next_id;
-	uint32_t buckets_hint; /* see age() */
 	uint32_t linger_first, linger_last;
 	struct fp_entry *fp;
 	struct fp_entry *fps;
@@ -121,6 +120,7 @@ struct conn *
 conn_open(struct psi_worker *w, struct psi_flow *f, const struct psi_pkt *p, uint64_t ts_ns);
 void conn_payload(struct psi_worker *w, struct conn *c, struct rte_mbuf *m, const struct psi_pkt *p,
 	uint64_t ts_ns);
+void conn_tick(struct psi_worker *w, struct conn *c, uint64_t ts_ns);
 void conn_closing(struct psi_worker *w, struct conn *c, uint64_t ts_ns);
 void conn_end(struct psi_worker *w, struct conn *c, enum psi_rec_why why);
 void conn_linger_expire(struct psi_worker *w, bool all);
