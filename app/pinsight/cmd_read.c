@@ -30,7 +30,8 @@ struct run {
 	struct psi_worker *worker;
 	struct psi_collector *collector;
 	struct psi_trust *trust;
-	const char *roots; /* file or folder; NULL: the system's */
+	unsigned int identity; /* enum psi_net_identity */
+	const char *roots;     /* file or folder; NULL: the system's */
 	struct psi_table *table;
 	char *json_buf;
 	uint64_t sum[PSI_STAT_CNT]; /* of the files read so far */
@@ -63,6 +64,8 @@ static const char help[] =
 	"  --quiet      only the summary; with --json: only the events, no summary\n"
 	"  --roots=PATH PEM file or folder of CAs that chains are checked against (default: the system's);\n"
 	"               the result is tls.cert_status, and the verdict weighs a certificate that is bad itself\n"
+	"  --identity=WHAT  what tells connections with the same addresses and ports apart: vlan,tunnel\n"
+	"               (default), vlan, tunnel or none. none joins what two taps of one link tagged differently\n"
 	"  -h, --help   this text\n"
 	"\n"
 	"Several files are read one after the other. One that begins where the one before ended (rotated\n"
@@ -172,6 +175,7 @@ open_engine(struct run *r, struct psi_err *err)
 	r->collector = psi_collector_open(&cc, err);
 	psi_worker_defaults(&wc);
 	wc.report_other = r->all;
+	wc.identity = r->identity;
 	r->worker = psi_worker_open(&wc, &r->queue, make_room, r, err);
 	return r->worker && r->collector ? 0 : -ENOMEM;
 }
@@ -285,13 +289,35 @@ finish(struct run *r)
 		psi_ledger_print(r->json ? stderr : stdout, &l);
 }
 
+static bool
+parse_identity(const char *text, unsigned int *identity)
+{
+	static const struct {
+		const char *text;
+		unsigned int bits;
+	} words[] = {
+		{"vlan,tunnel", PSI_NET_ID_VLAN | PSI_NET_ID_TUNNEL},
+		{"vlan", PSI_NET_ID_VLAN},
+		{"tunnel", PSI_NET_ID_TUNNEL},
+		{"none", 0},
+	};
+
+	for (size_t i = 0; i < PSI_COUNT(words); i++) {
+		if (strcmp(text, words[i].text) == 0) {
+			*identity = words[i].bits;
+			return true;
+		}
+	}
+	return false;
+}
+
 static int
 parse(struct run *r, int argc, char **argv)
 {
 	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
 		{"all", no_argument, NULL, 'a'}, {"quiet", no_argument, NULL, 'q'},
 		{"failed", no_argument, NULL, 'f'}, {"roots", required_argument, NULL, 'r'},
-		{"help", no_argument, NULL, 'h'}, {0}};
+		{"identity", required_argument, NULL, 'i'}, {"help", no_argument, NULL, 'h'}, {0}};
 	int o;
 
 	opterr = 0;
@@ -302,6 +328,12 @@ parse(struct run *r, int argc, char **argv)
 		case 'q': r->quiet = true; break;
 		case 'f': r->failed_only = true; break;
 		case 'r': r->roots = optarg; break;
+		case 'i':
+			if (!parse_identity(optarg, &r->identity))
+				return usage_error("read",
+					"--identity takes vlan,tunnel, vlan, tunnel or none, not '%s'",
+					optarg);
+			break;
 		case 'h': fputs(help, stdout); return 'h';
 		default:
 			return usage_error("read", "there is no option '%s', or it lacks its value",
@@ -317,7 +349,7 @@ int
 cmd_read(int argc, char **argv)
 {
 	struct sigaction act = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
-	struct run r = {0};
+	struct run r = {.identity = PSI_NET_ID_DEFAULT};
 	struct psi_err err = {""};
 	int rc = parse(&r, argc, argv);
 

@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import unittest
 
 PINSIGHT, CAPTURES = sys.argv[1], sys.argv[2]
@@ -77,6 +78,24 @@ class Edge(unittest.TestCase):
             self.assertEqual([s["ledger"] for s in stats], [{"packets": 0, "flows": 0, "records": 0}])
 
         self.each(check)
+
+    def test_identity(self):
+        """The same packets tagged with two VLANs by turns: two flows by default, one when the tag does not count."""
+        sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ref"))
+        import make_captures
+        import pcapio
+        _, segments = make_captures.Demo().flow(case="ca-not-trusted", client="python", path="mitmproxy")
+        frames = [make_captures.packet(s, s.frame(tags=((0x8100, 10 + s.from_client()),))) for s in segments]
+        with tempfile.NamedTemporaryFile(suffix=".pcap") as f:
+            f.write(pcapio.pcap(frames))
+            f.flush()
+            for option, flows in (("vlan,tunnel", 2), ("vlan", 2), ("tunnel", 1), ("none", 1)):
+                r = subprocess.run([PINSIGHT, "read", "--json", "--quiet", "--identity=" + option, f.name],
+                                   capture_output=True, timeout=120)
+                self.assertEqual((r.returncode, len(r.stdout.splitlines())), (0, flows), option)
+        r = subprocess.run([PINSIGHT, "read", "--identity=mac", "x"], capture_output=True, timeout=120)
+        self.assertEqual(r.returncode, 2)
+        self.assertIn(b"not 'mac'", r.stderr)
 
 
 if __name__ == "__main__":
