@@ -6,7 +6,7 @@
 #include "psi_base.h"
 
 /* utf8_next takes the next character of [p,end), p < end. Returns the bytes taken, at least 1. *cp is the code point, or
- * UINT32_MAX when these bytes are not UTF-8: they are then one "maximal subpart" (Unicode 3.9), to be shown as one U+FFFD. */
+ * UINT32_MAX when these bytes are not UTF-8: they are then one "maximal subpart" (Unicode 3.9), no character crosses its end. */
 unsigned int utf8_next(const uint8_t *p, const uint8_t *end, uint32_t *cp);
 
 /* cp_is_unsafe: a control character, or one that is invisible or changes the direction of the text around it: never to

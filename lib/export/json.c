@@ -49,6 +49,16 @@ is_plain(uint8_t b)
 	return b >= 0x20 && b < 0x7f && b != '"' && b != '\\';
 }
 
+/* A byte that is no text, as four characters: \xba. */
+static void
+put_raw_byte(struct out *o, uint8_t b)
+{
+	static const char hex[] = "0123456789abcdef";
+	char s[5] = {'\\', '\\', 'x', hex[b >> 4], hex[b & 15]};
+
+	put(o, s, sizeof(s));
+}
+
 /* One character that is not plain ASCII. Returns its bytes. */
 static unsigned int
 put_special(struct out *o, const uint8_t *p, const uint8_t *end)
@@ -57,7 +67,8 @@ put_special(struct out *o, const uint8_t *p, const uint8_t *end)
 	unsigned int n = utf8_next(p, end, &cp);
 
 	if (cp == UINT32_MAX) {
-		put(o, "\xef\xbf\xbd", 3); /* U+FFFD */
+		for (unsigned int i = 0; i < n; i++)
+			put_raw_byte(o, p[i]);
 	} else if (cp == '"' || cp == '\\') {
 		put_char(o, '\\');
 		put_char(o, (char)cp);

@@ -2,7 +2,8 @@
 /* psi_export.h: events -> text: JSON Lines by the event contract, and a table that a person reads at a glance.
  *
  * Runs in a reader, never in the engine. Names from the wire are hostile: whatever is printed is valid UTF-8 without
- * control characters, in JSON (RFC 8259, \u escapes; invalid bytes become U+FFFD) and on a terminal alike.
+ * control characters, in JSON (RFC 8259, \u escapes) and on a terminal alike. A byte that is not UTF-8 is shown as the
+ * four characters \xHH, so that nothing is lost; in JSON a backslash of the name itself stays one backslash.
  * Thread: one writer, one thread. */
 #ifndef PSI_EXPORT_H
 #define PSI_EXPORT_H

@@ -201,12 +201,12 @@ def shown(f, t, v):
     if t == 'BASE64':
         return base64.b64encode(v).decode()
     if t == 'STRS':
-        return [x.decode('utf-8', 'replace') for x in v]
+        return [x.decode('utf-8', 'backslashreplace') for x in v]
     if t == 'COUNTS':
-        return [(name.decode('utf-8', 'replace'), n) for name, n in v]
+        return [(name.decode('utf-8', 'backslashreplace'), n) for name, n in v]
     if t == 'OBJECTS':
         return [expected(f.of, x) for x in v]
-    return v.decode('utf-8', 'replace') if isinstance(v, bytes) else v
+    return v.decode('utf-8', 'backslashreplace') if isinstance(v, bytes) else v
 
 
 def expected(group, fields, head=None):
@@ -274,7 +274,7 @@ def twin():
     for raw in HOSTILE:
         line, = run([event_bytes(None, 'tls_flow', {'TLS_SNI': raw}, 1, 2, 0)])
         check_line(line)
-        assert json.loads(line)['tls']['sni'] == raw.decode('utf-8', 'replace'), raw
+        assert json.loads(line)['tls']['sni'] == raw.decode('utf-8', 'backslashreplace'), raw
     print('%d events equal' % (len(made) + len(HOSTILE)))
 
 

@@ -24,34 +24,30 @@ struct str_case {
 	}
 
 static const struct str_case json_cases[] = {
-	S("", "\"\""),
-	S("example.com", "\"example.com\""),
-	S("a\"b\\c/", "\"a\\\"b\\\\c/\""),
-	S("a\0b", "\"a\\u0000b\""),
-	S("\n\r\t\x1b[31m", "\"\\u000a\\u000d\\u0009\\u001b[31m\""),
+	S("", "\"\""), S("example.com", "\"example.com\""), S("a\"b\\c/", "\"a\\\"b\\\\c/\""),
+	S("a\0b", "\"a\\u0000b\""), S("\n\r\t\x1b[31m", "\"\\u000a\\u000d\\u0009\\u001b[31m\""),
 	S("\x7f", "\"\\u007f\""),
 	S("\xc2\x9b"
 	  "31m",
 		"\"\\u009b31m\""), /* C1 CSI */
-	S("\xe2\x80\xa8\xe2\x80\xa9", "\"\\u2028\\u2029\""),
-	S("\xe2\x80\xae", "\"\\u202e\""),
+	S("\xe2\x80\xa8\xe2\x80\xa9", "\"\\u2028\\u2029\""), S("\xe2\x80\xae", "\"\\u202e\""),
 	S("\xf3\xa0\x81\x81", "\"\\udb40\\udc41\""), /* U+E0041, invisible, as a surrogate pair */
 	S("b\xc3\xbc\xf0\x9f\x98\x80", "\"b\xc3\xbc\xf0\x9f\x98\x80\""),
-	/* Not UTF-8: one U+FFFD for each maximal subpart (Unicode 15, table 3-8 and its neighbours) */
+	/* Not UTF-8: every byte of the ill-formed sequences of Unicode 15, table 3-8 and its neighbours, by itself */
 	S("\xc0\xaf\xe0\x80\xbf\xf0\x81\x82\x41",
-		"\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
-		"A\""),
+		"\"\\\\xc0\\\\xaf\\\\xe0\\\\x80\\\\xbf\\\\xf0\\\\x81\\\\x82A\""),
 	S("\xed\xa0\x80\xed\xbf\xbf\xed\xaf\x41",
-		"\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+		"\"\\\\xed\\\\xa0\\\\x80\\\\xed\\\\xbf\\\\xbf\\\\xed\\\\xaf"
 		"A\""),
-	S("\xf4\x91\x92\x93\xff\x41\x80\xbf\x42",
-		"\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
-		"A\xef\xbf\xbd\xef\xbf\xbd"
-		"B\""),
+	S("\xf4\x91\x92\x93\xff\x41\x80\xbf\x42", "\"\\\\xf4\\\\x91\\\\x92\\\\x93\\\\xff"
+						  "A\\\\x80\\\\xbf"
+						  "B\""),
 	S("\xe1\x80\xe2\xf0\x91\x92\xf1\xbf\x41",
-		"\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"
+		"\"\\\\xe1\\\\x80\\\\xe2\\\\xf0\\\\x91\\\\x92\\\\xf1\\\\xbf"
 		"A\""),
-	S("a\xc3", "\"a\xef\xbf\xbd\""),
+	S("a\xc3", "\"a\\\\xc3\""),
+	S("\xba\xad",
+		"\"\\\\xba\\\\xad\""), /* a protocol name of two bytes, as some clients offer it */
 };
 
 static void
