@@ -309,6 +309,10 @@ test_server_alerts(void)
 		{"SF CF", 0, PSI_CLASS_ABORTED},
 		{"CF", 0, PSI_CLASS_ABORTED},
 		{"CR S!40 SF", 0, PSI_CLASS_ABORTED},
+		/* The server hung up without a word; what the client says to that is no reason. */
+		{"SF C!50 CF", 0, PSI_CLASS_ABORTED},
+		{"SR C!80 CF", 0, PSI_CLASS_ABORTED},
+		{"C!50 CF SF", 0, PSI_CLASS_HANDSHAKE_FAILURE},
 	};
 	static const struct row cert[] = {
 		{"Cx S!42 SF CF", 0, PSI_CLASS_CLIENT_CERTIFICATE},
@@ -317,6 +321,9 @@ test_server_alerts(void)
 		{"Cx S!40 SF CF", 0, PSI_CLASS_CLIENT_CERTIFICATE, PSI_TLS_CLIENT_CERT_EMPTY},
 		{"Cx S!116 SF CF", 0, PSI_CLASS_CLIENT_CERTIFICATE, PSI_TLS_CLIENT_CERT_EMPTY},
 		{"Cx S!40 SF CF", 0, PSI_CLASS_HANDSHAKE_FAILURE},
+		/* The server's alert came first: the client's, behind it, only answers. */
+		{"Cx Ck Ch40 S!40 Ca26 CF SF", 0, PSI_CLASS_CLIENT_CERTIFICATE, PSI_TLS_CLIENT_CERT_EMPTY},
+		{"Cx Ck Ch40 S!42 Ca26 CF SF", 0, PSI_CLASS_CLIENT_CERTIFICATE},
 		{"Cx SF CF", 0, PSI_CLASS_CLIENT_CERTIFICATE},
 	};
 	static const struct row v13[] = {
