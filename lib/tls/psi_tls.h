@@ -50,10 +50,9 @@ enum psi_tls_list {
 };
 
 struct psi_tls_hello {
-	uint16_t version; /* legacy_version */
-	uint16_t v_cnt;	  /* elements of v in use */
-	uint16_t
-		lists_end; /* 1: read to the end of the cipher list at least, it did not break off before */
+	uint16_t version;   /* legacy_version */
+	uint16_t v_cnt;	    /* elements of v in use */
+	uint16_t lists_end; /* 1: the cipher list was read to its end */
 	struct {
 		uint16_t at, cnt; /* v[at .. at+cnt) */
 	} list[PSI_TLS_LIST_CNT];
@@ -83,8 +82,7 @@ struct psi_tls_side {
 	uint8_t msg_hdr[4];
 	uint8_t fix[48];
 	uint32_t end[5];
-	uint16_t
-		rec_version; /* of the last record header; 0 before one was seen, 0x0002 for SSLv2 */
+	uint16_t rec_version; /* of the last record; 0: none yet, 0x0002: SSLv2 */
 	uint16_t rec_len;
 	uint32_t rec_left;
 	uint32_t msg_left;
@@ -92,20 +90,16 @@ struct psi_tls_side {
 	uint32_t resync_left;
 	uint16_t span_off;
 	uint16_t enc_cnt; /* encrypted records seen, ChangeCipherSpec not counted */
-	uint16_t enc_len
-		[PSI_TLS_RECORD_MAX]; /* lengths of the first of them, as in the record header */
-	uint16_t enc_peer
-		[PSI_TLS_RECORD_MAX]; /* encrypted records that the peer had sent when this one came */
+	uint16_t enc_len[PSI_TLS_RECORD_MAX];  /* lengths of the first, as in their headers */
+	uint16_t enc_peer[PSI_TLS_RECORD_MAX]; /* those of the peer when this one came */
 	uint8_t enc_type[PSI_TLS_RECORD_MAX];
-	uint16_t enc_max; /* longest of all of them */
-	uint16_t
-		enc_at_sh; /* enc_cnt when the ServerHello was whole: these are early data (client), or noise */
+	uint16_t enc_max;   /* longest of all of them */
+	uint16_t enc_at_sh; /* enc_cnt at the ServerHello: the client's early data */
 	uint16_t last_enc_len, last_enc_peer; /* of the last, which the lists may not hold */
 	int16_t err;			      /* sticky */
 	uint64_t last_ns;		      /* when the last record of any type began */
 	uint64_t enc_bytes;		      /* sum of the lengths of all of them */
-	uint64_t
-		app_bytes; /* <= 1.2: payload of application-data records; 1.3: stays 0, see enc_* */
+	uint64_t app_bytes; /* <= 1.2: application-data payload; 1.3: 0, see enc_* */
 };
 
 /* What the stapled OCSP answer says of the server's certificate, its signature unchecked. */
@@ -137,15 +131,12 @@ struct psi_tls {
 	uint8_t alert_cnt; /* kept in alert[] */
 	uint8_t seq_len;
 	uint8_t session_id_len[PSI_DIR_CNT];
-	uint16_t
-		version; /* negotiated; 0 while unknown. Drafts of 1.3 are kept as sent in version_raw */
-	uint16_t version_raw;
-	uint16_t
-		cipher; /* of the ServerHello; valid when messages has SERVER_HELLO and version is not SSLv2 */
-	uint16_t
-		group; /* key_share of the ServerHello, named curve of the ServerKeyExchange; 0 unknown */
-	uint16_t sigscheme;  /* of the ServerKeyExchange (TLS 1.2); 0 unknown */
-	uint16_t ticket_len; /* of the ClientHello's session_ticket */
+	uint16_t version;     /* negotiated, 0x0304 for drafts of 1.3; 0 unknown */
+	uint16_t version_raw; /* as sent */
+	uint16_t cipher;      /* valid with SERVER_HELLO in messages, but for SSLv2 */
+	uint16_t group;	      /* of the key_share or the ServerKeyExchange; 0 unknown */
+	uint16_t sigscheme;   /* of the ServerKeyExchange (TLS 1.2); 0 unknown */
+	uint16_t ticket_len;  /* of the ClientHello's session_ticket */
 	uint16_t alert_total[PSI_DIR_CNT];
 	uint32_t messages;	  /* enum psi_msg bits that were seen */
 	uint32_t note;		  /* enum psi_tls_note (psi_vocab.h) */
@@ -231,7 +222,8 @@ struct psi_tls_facts {
 	uint32_t inferred; /* those of them that are inferred */
 	uint8_t alert_cnt;
 	struct psi_tls_alert alert[PSI_TLS_ALERT_MAX]; /* seen and inferred, in order */
-	uint64_t app_bytes[PSI_DIR_CNT]; /* records of application data: <= 1.2 their lengths, 1.3 those of the
+	uint64_t app_bytes
+		[PSI_DIR_CNT]; /* records of application data: <= 1.2 their lengths, 1.3 those of the
 					  * records that were concluded to be, less inner type and tag */
 };
 

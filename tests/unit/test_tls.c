@@ -5,6 +5,7 @@
 
 #include "psi_cursor.h"
 #include "psi_tls.h"
+#include "tls_recorded.h"
 
 #include <stdio.h>
 
@@ -1473,6 +1474,89 @@ test_ocsp(void)
 	}
 }
 
+/* ---- recorded from openssl ---- */
+
+static void
+all_ways_recorded(const struct recorded *c, size_t n, void (*check)(const struct run *))
+{
+	static struct buf b[12];
+	struct step st[12];
+
+	CU_ASSERT_FATAL(n <= PSI_COUNT(b));
+	for (size_t i = 0; i < n; i++) {
+		b[i].len = 0;
+		hex(&b[i], c[i].hex);
+		st[i] = (struct step){c[i].side, &b[i]};
+	}
+	all_ways(st, n, check);
+}
+
+/* AES-GCM adds 24 bytes to a record under TLS 1.2 (RFC 5288 section 3): "hello\n" becomes 30, "hi\n" 27, an alert 26. */
+static void
+check_recorded_12(const struct run *r)
+{
+	const struct psi_tls *t = &r->t;
+	static const uint16_t exts[] = {0xff01, 11, 35, 16, 23}, c2s[] = {40, 30, 150, 26},
+			      s2c[] = {40, 27, 26};
+	const uint8_t flags =
+		PSI_TLS_ALERT_ENCRYPTED | PSI_TLS_ALERT_AFTER_DATA | PSI_TLS_ALERT_AFTER_FINISHED;
+
+	CU_ASSERT(r->rc[0] == PSI_OK && r->rc[1] == PSI_OK);
+	CU_ASSERT(seq_is(t, "CsxknGItiDdlL"));
+	CU_ASSERT(t->version == 0x0303 && t->cipher == 0xc02b && t->group == 0x001d &&
+		  t->sigscheme == 0x0403);
+	BYTES_ARE(t->sni, t->sni_len, "pin.example.org");
+	BYTES_ARE(t->alpn_sel, t->alpn_sel_len, "h2");
+	LIST_IS(t, PSI_TLS_L_EXTENSIONS, 0, 11, 10, 35, 16, 22, 23, 13);
+	LIST_IS(t, PSI_TLS_L_GROUPS, 0x1d, 0x17);
+	CU_ASSERT(t->server_ext_cnt == 5 && memcmp(t->server_ext, exts, sizeof(exts)) == 0);
+	CU_ASSERT(t->ticket_lifetime == 7200 && t->ticket_new_len == 176);
+	CU_ASSERT_EQUAL(t->note, PSI_TLS_EMS | PSI_TLS_RENEGOTIATION);
+	CU_ASSERT(t->side[0].enc_cnt == 4 && memcmp(t->side[0].enc_len, c2s, sizeof(c2s)) == 0);
+	CU_ASSERT(t->side[1].enc_cnt == 3 && memcmp(t->side[1].enc_len, s2c, sizeof(s2c)) == 0);
+	CU_ASSERT(t->alert_cnt == 2 && t->alert[0].dir == PSI_S2C && t->alert[1].dir == PSI_C2S);
+	CU_ASSERT(
+		t->alert[0].flags == flags && t->alert[1].flags == flags && t->alert[0].len == 26);
+	CU_ASSERT(r->c.whole[PSI_S2C] == 1 && r->c.len[PSI_S2C] == 3 + 3 + 262);
+}
+
+/* Server flight in records of 23, 292, 96 and 69: EncryptedExtensions, Certificate, CertificateVerify, Finished. */
+static void
+check_recorded_13(const struct run *r)
+{
+	const struct psi_tls *t = &r->t;
+	static const uint16_t s2c[] = {23, 292, 96, 69};
+
+	CU_ASSERT(seq_is(t, "CsidL"));
+	CU_ASSERT(t->version == 0x0304 && t->cipher == 0x1302 && t->group == 0x001d);
+	CU_ASSERT(t->side[1].enc_cnt == 4 && memcmp(t->side[1].enc_len, s2c, sizeof(s2c)) == 0);
+	CU_ASSERT_EQUAL(t->side[0].enc_cnt, 0);
+	CU_ASSERT(t->alert_cnt == 1 && t->alert[0].dir == PSI_C2S && t->alert[0].level == 2 &&
+		  t->alert[0].code == 48);
+	CU_ASSERT_EQUAL(t->note, 0);
+}
+
+static void
+check_recorded_12_alert(const struct run *r)
+{
+	const struct psi_tls *t = &r->t;
+
+	CU_ASSERT(seq_is(t, "CsxknL"));
+	CU_ASSERT(t->alert_cnt == 1 && t->alert[0].dir == PSI_C2S && t->alert[0].level == 2 &&
+		  t->alert[0].code == 48);
+	CU_ASSERT(t->alert[0].flags == 0 && t->version == 0x0303 && t->cipher == 0xc02b);
+	CU_ASSERT(r->c.whole[PSI_S2C] == 1);
+}
+
+static void
+test_recorded(void)
+{
+	all_ways_recorded(recorded_tls12, PSI_COUNT(recorded_tls12), check_recorded_12);
+	all_ways_recorded(recorded_tls13, PSI_COUNT(recorded_tls13), check_recorded_13);
+	all_ways_recorded(
+		recorded_tls12alert, PSI_COUNT(recorded_tls12alert), check_recorded_12_alert);
+}
+
 /* A TLS 1.2 client seen alone: what follows its ChangeCipherSpec is not read, though nobody said which version. */
 static void
 check_client_alone(const struct run *r)
@@ -1550,6 +1634,7 @@ static CU_TestInfo tls_tests[] = {
 	{"finite-field key exchange", test_dhe_key_exchange},
 	{"ECH", test_ech},
 	{"stapled OCSP answers", test_ocsp},
+	{"recorded from openssl", test_recorded},
 	{"a client seen alone", test_client_alone},
 	{"data is skipped", test_skip},
 	CU_TEST_INFO_NULL,
