@@ -18,6 +18,11 @@ import test_events as twin  # noqa: E402  (takes ROOT and EVENT2JSON from the co
 FOLLOW_PY = [sys.executable, os.path.join(twin.ROOT, 'docs', 'examples', 'follow.py')]
 
 
+with open(LIBRARY, 'rb') as f:
+    # A sanitizer's run-time must be loaded before everything else, which python does not do.
+    PYTHON_TOO = b'__asan_init' not in f.read()
+
+
 def out(args):
     env = dict(os.environ, PINSIGHT_EVENT_LIB=LIBRARY)
     return subprocess.run(args, stdout=subprocess.PIPE, check=True, env=env).stdout.decode()
@@ -33,13 +38,15 @@ with tempfile.TemporaryDirectory() as tmp:
     subprocess.run([TO_RING, ring], input=b''.join(some), check=True)
     want = '\n'.join(twin.run(some)) + '\n'
     assert out([FOLLOW_C, ring]) == want
-    assert out(FOLLOW_PY + [ring, '--json']) == want
-    assert out(FOLLOW_PY + [ring]) == 'None a.example pinned Because.\n'
+    if PYTHON_TOO:
+        assert out(FOLLOW_PY + [ring, '--json']) == want
+        assert out(FOLLOW_PY + [ring]) == 'None a.example pinned Because.\n'
     # A hole in the numbers is what a reader that was overtaken sees.
     subprocess.run([TO_RING, ring], input=flow(1) + flow(5), check=True)
     lines = [json.loads(x) for x in out([FOLLOW_C, ring]).splitlines()]
     assert [x['seq'] for x in lines] == [1, 4, 5]
     assert lines[1] == {'timestamp': '2001-09-09T01:46:40.000000Z', 'event_type': 'gap', 'seq': 4,
                         'lost': 3, 'first': 2, 'last': 4}
-    assert out(FOLLOW_PY + [ring, '--json']) == out([FOLLOW_C, ring])
-print('examples agree')
+    if PYTHON_TOO:
+        assert out(FOLLOW_PY + [ring, '--json']) == out([FOLLOW_C, ring])
+print('examples agree' if PYTHON_TOO else 'the C example agrees; python skipped: the library has a sanitizer in it')
