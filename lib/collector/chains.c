@@ -95,8 +95,9 @@ chains_find(struct chains *s, const uint64_t key[2])
 static uint32_t
 gather(struct chains *s, const struct psi_handoff_chain *m)
 {
-	uint32_t len = 0;
+	uint32_t len = m->head_len;
 
+	memcpy(s->bytes, m->head, len);
 	for (uint16_t i = 0; i < m->seg_cnt; i++) {
 		uint32_t n = PSI_MIN(m->seg[i].len, CHAIN_LEN_MAX - len);
 
@@ -134,7 +135,8 @@ append(struct chains *s, struct chain *c, uint32_t len)
 	return n;
 }
 
-/* Keeps the certificates of the list as they were sent, for whoever checks their signatures. */
+/* Keeps the certificates of the list as they were sent, for whoever checks their signatures. The last one may claim to
+ * be longer than the message is. */
 static bool
 keep_der(struct chains *s, struct chain *c, uint32_t len)
 {
@@ -142,7 +144,7 @@ keep_der(struct chains *s, struct chain *c, uint32_t len)
 
 	c->der = malloc(len ? len : 1);
 	for (uint32_t i = 0; c->der && i < c->cert_cnt; i++) {
-		c->der_len[i] = psi_be24(s->bytes + at);
+		c->der_len[i] = PSI_MIN(psi_be24(s->bytes + at), len - at - 3);
 		memcpy(c->der + used, s->bytes + at + 3, c->der_len[i]);
 		used += c->der_len[i];
 		at += 3 + c->der_len[i];

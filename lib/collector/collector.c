@@ -124,7 +124,7 @@ merge(struct psi_rec *into, const struct psi_rec *end)
 }
 
 static void
-on_flow(struct psi_collector *c, const struct psi_rec *r)
+on_flow(struct psi_collector *c, struct psi_rec *r)
 {
 	struct join *j;
 
@@ -144,7 +144,8 @@ on_flow(struct psi_collector *c, const struct psi_rec *r)
 		return;
 	}
 	j = joins_take(&c->joins, r->flow_id);
-	if (!j) {
+	if (!j) { /* what was known of its handshake had to be given up, or never arrived */
+		r->err = PSI_E_FULL;
 		tell(c, r, PSI_EVENT_TLS_FLOW);
 		return;
 	}

@@ -14,7 +14,7 @@
 enum psi_rec_kind {
 	PSI_REC_HANDSHAKE = 1, /* tls and var are filled */
 	PSI_REC_END = 2,       /* the flow is over: counters and tcp are final */
-	PSI_REC_AGAIN = 4,     /* with HANDSHAKE: such a record was made before, this one replaces it */
+	PSI_REC_AGAIN = 4, /* with HANDSHAKE: such a record was made before, this one replaces it */
 };
 
 /* Why a flow is over. Names in lower case are what events say. */
@@ -94,7 +94,7 @@ struct psi_rec {
 		uint64_t hs_ns; /* last handshake record; 0 none (HANDSHAKE only) */
 	} tcp;
 
-	/* HANDSHAKE only, from here on. */
+	/* HANDSHAKE only, from here on, but for flags of an END alone: PSI_FLAG_VALID when the flow was TLS. */
 	uint64_t flags;		     /* PSI_FLAG_* */
 	uint32_t messages, inferred; /* enum psi_msg; inferred is a subset */
 	uint64_t evidence;	     /* PSI_EVID_*: what the verdict patterns are made of */

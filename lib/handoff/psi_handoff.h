@@ -25,9 +25,11 @@ enum psi_handoff_type {
  * reference for each span and frees it. */
 struct psi_handoff_chain {
 	uint64_t key[2]; /* keyed hash of the body */
-	uint32_t len;	 /* bytes of all spans */
+	uint32_t len;	 /* bytes of head and all spans */
 	uint16_t seg_cnt;
-	uint16_t cut; /* 1: the body goes on, but not all of it could be kept */
+	uint8_t cut; /* 1: the body goes on, but not all of it could be kept */
+	uint8_t head_len;
+	uint8_t head[8]; /* the body's first head_len bytes, which stand in no mbuf */
 	struct {
 		const uint8_t *p;
 		void *ref; /* struct rte_mbuf */

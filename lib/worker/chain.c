@@ -28,6 +28,7 @@ chain_free(struct psi_worker *w, struct hs *h, enum psi_dir dir, bool release)
 
 	if (!c)
 		return;
+	w->chain_segs -= c->seg_cnt;
 	for (uint16_t i = 0; release && i < c->seg_cnt; i++)
 		rte_pktmbuf_free_seg(c->seg[i].ref);
 	psi_pool_give(&w->chains, h->chain[dir]);
@@ -60,7 +61,16 @@ cert_begin(void *ctx, enum psi_dir dir, uint32_t len)
 	c->len = 0;
 	c->want = len;
 	c->seg_cnt = 0;
+	c->head_len = 0;
 	c->cut = 0;
+}
+
+static bool
+in_mbuf(const struct rte_mbuf *m, const uint8_t *p)
+{
+	const uint8_t *start = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	return p >= start && p < start + m->data_len;
 }
 
 static void
@@ -71,11 +81,22 @@ cert_data(void *ctx, enum psi_dir dir, const uint8_t *p, uint32_t len)
 
 	if (!c || c->cut)
 		return;
-	/* A record header between two spans of one mbuf makes them two pieces: that is what there is room for. */
-	if (c->seg_cnt == PSI_HANDOFF_SEG_MAX) {
-		c->cut = 1;
+	/* What the parser writes itself, around the bare certificate of SSLv2, is gone when this call returns. */
+	if (!in_mbuf(w->cur_ref, p)) {
+		PSI_ASSERT(!c->seg_cnt && c->head_len + len <= sizeof(c->head),
+			"the parser puts a few bytes in front and none behind");
+		memcpy(c->head + c->head_len, p, len);
+		c->head_len = (uint8_t)(c->head_len + len);
+		c->len += len;
 		return;
 	}
+	/* A record header between two spans of one mbuf makes them two pieces: that is what there is room for. */
+	if (c->seg_cnt == PSI_HANDOFF_SEG_MAX || w->chain_segs == w->cfg.chain_seg_max) {
+		c->cut = 1;
+		psi_stat_inc(&w->stats, PSI_STAT_chain_truncated);
+		return;
+	}
+	w->chain_segs++;
 	rte_mbuf_refcnt_update((struct rte_mbuf *)w->cur_ref, 1);
 	c->seg[c->seg_cnt].p = p;
 	c->seg[c->seg_cnt].ref = w->cur_ref;
@@ -93,6 +114,7 @@ chain_key(const struct psi_worker *w, const struct chain *c, uint64_t key[2])
 
 	XXH3_INITSTATE(&s);
 	XXH3_128bits_reset_withSeed(&s, w->cfg.flow.hash_key[0] ^ w->cfg.flow.hash_key[1]);
+	XXH3_128bits_update(&s, c->head, c->head_len);
 	for (uint16_t i = 0; i < c->seg_cnt; i++)
 		XXH3_128bits_update(&s, c->seg[i].p, c->seg[i].len);
 	h = XXH3_128bits_digest(&s);
@@ -119,12 +141,16 @@ chain_send(struct psi_worker *w, const struct chain *c, const uint64_t key[2])
 
 	_Static_assert(sizeof(((struct psi_handoff_chain *)0)->seg[0]) == sizeof(c->seg[0]),
 		"copied as bytes");
-	if (!m)
+	if (!m) {
+		psi_stat_inc(&w->stats, PSI_STAT_chain_drop_full);
 		return false;
+	}
 	memcpy(m->key, key, sizeof(m->key));
 	m->len = c->len;
 	m->seg_cnt = c->seg_cnt;
-	m->cut = c->cut;
+	m->cut = (uint8_t)c->cut;
+	m->head_len = c->head_len;
+	memcpy(m->head, c->head, sizeof(m->head));
 	memcpy(m->seg, c->seg, c->seg_cnt * sizeof(c->seg[0]));
 	psi_handoff_commit(w->out, PSI_HANDOFF_CHAIN, len);
 	w->sent[key[0] % SENT_CACHE] =
@@ -143,10 +169,10 @@ cert_end(void *ctx, enum psi_dir dir, bool whole)
 
 	if (!c)
 		return;
-	if (!whole)
+	if (!whole && !c->cut) {
 		c->cut = 1;
-	if (c->cut)
 		psi_stat_inc(&w->stats, PSI_STAT_chain_truncated);
+	}
 	h->chain_cut[dir] = (uint8_t)c->cut;
 	if (c->seg_cnt) {
 		chain_key(w, c, h->chain_key[dir]);

@@ -37,12 +37,8 @@ hs_open(struct psi_worker *w, struct conn *c)
 	struct hs *h;
 
 	c->hs = psi_pool_take(&w->hss);
-	if (c->hs == PSI_POOL_NONE) {
-		if (!c->no_room)
-			psi_stat_inc(&w->stats, PSI_STAT_flow_no_handshake_room);
-		c->no_room = 1;
+	if (c->hs == PSI_POOL_NONE)
 		return NULL;
-	}
 	h = psi_pool_at(&w->hss, c->hs);
 	psi_tls_start_init(&h->start);
 	psi_tls_init(&h->tls);
@@ -156,18 +152,52 @@ const struct psi_stream_ops conn_stream_ops = {
 
 /* ---- what payload leads to ---- */
 
-/* Not TLS: nothing of it is kept but the hot entry, unless such flows are to be told as well. */
+static void
+linger_unlink(struct psi_worker *w, struct conn *c)
+{
+	if (c->prev == PSI_POOL_NONE)
+		w->linger_first = c->next;
+	else
+		((struct conn *)psi_pool_at(&w->conns, c->prev))->next = c->next;
+	if (c->next == PSI_POOL_NONE)
+		w->linger_last = c->prev;
+	else
+		((struct conn *)psi_pool_at(&w->conns, c->next))->prev = c->prev;
+	c->lingers = 0;
+}
+
+/* Nothing of it is kept any more but the hot entry. */
+static void
+forget(struct psi_worker *w, struct conn *c)
+{
+	if (c->lingers)
+		linger_unlink(w, c);
+	psi_stream_clear(w->streams, &c->stream);
+	hs_close(w, c);
+	psi_pool_give(&w->conns, c->flow->cold);
+	c->flow->cold = PSI_FLOW_COLD_NONE;
+}
+
+/* Not to be followed any further. A closed flow stays closed. */
+static void
+set_other(struct psi_worker *w, struct conn *c)
+{
+	if (c->flow->state != PSI_FLOW_CLOSED)
+		psi_flow_set_state(w->flows, c->flow, PSI_FLOW_OTHER);
+}
+
+/* Not TLS: forgotten, unless such flows are to be told as well. */
 static void
 give_up(struct psi_worker *w, struct conn *c)
 {
 	psi_stat_inc(&w->stats, PSI_STAT_flow_not_tls);
+	set_other(w, c);
+	if (!w->cfg.report_other) {
+		forget(w, c);
+		return;
+	}
 	psi_stream_clear(w->streams, &c->stream);
 	hs_close(w, c);
-	psi_flow_set_state(w->flows, c->flow, PSI_FLOW_OTHER);
-	if (w->cfg.report_other)
-		return;
-	psi_pool_give(&w->conns, c->flow->cold);
-	c->flow->cold = PSI_FLOW_COLD_NONE;
 }
 
 /* The handshake is told, and its state given back; from here on record headers are all that is read. */
@@ -181,29 +211,57 @@ decided(struct psi_worker *w, struct conn *c, struct hs *h)
 }
 
 static void
+set_tls(struct psi_worker *w, struct conn *c)
+{
+	if (!c->is_tls)
+		psi_stat_inc(&w->stats, PSI_STAT_flow_tls);
+	c->is_tls = 1;
+}
+
+/* What the bytes so far tell of the flow. */
+static void
+recognise(struct psi_worker *w, struct conn *c, const struct hs *h)
+{
+	if (h->tls.client >= 0)
+		c->client = h->tls.client;
+	if (psi_tls_phase(&h->tls) != PSI_TLS_PHASE_UNKNOWN)
+		set_tls(w, c);
+}
+
+static void
 judge(struct psi_worker *w, struct conn *c)
 {
 	struct hs *h = hs_of(w, c);
 
 	if (!h)
 		return;
-	if (h->tls.client >= 0)
-		c->client = h->tls.client;
-	switch (psi_tls_phase(&h->tls)) {
-	case PSI_TLS_PHASE_UNKNOWN:
+	recognise(w, c, h);
+	if (!c->is_tls) {
 		if (c->not_tls)
 			give_up(w, c);
 		return;
-	case PSI_TLS_PHASE_HANDSHAKE:
-	case PSI_TLS_PHASE_DECIDED:
-		if (!c->is_tls) {
-			c->is_tls = 1;
-			psi_stat_inc(&w->stats, PSI_STAT_flow_tls);
-		}
-		break;
 	}
 	if (!c->lingers && psi_tls_phase(&h->tls) == PSI_TLS_PHASE_DECIDED)
 		decided(w, c, h);
+}
+
+/* There is no room to read a handshake. A flow that begins as TLS does (RFC 8446 section 5.1) is kept to be told with
+ * its ends and counts, and nothing else; of another nothing can be said. */
+static void
+no_hs_room(struct psi_worker *w, struct conn *c, const struct rte_mbuf *m, const struct psi_pkt *p)
+{
+	const uint8_t *b = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->payload_off);
+	bool there = p->payload_cap >= 6 && p->payload_off + 6u <= m->data_len;
+
+	psi_stat_inc(&w->stats, PSI_STAT_flow_no_handshake_room);
+	set_other(w, c);
+	if (!there || b[0] != PSI_CT_HANDSHAKE || b[1] != 3 || (b[5] != 1 && b[5] != 2)) {
+		forget(w, c);
+		return;
+	}
+	set_tls(w, c);
+	c->no_room = 1;
+	c->client = (int8_t)(b[5] == 1 ? p->sender : !p->sender); /* ClientHello or ServerHello */
 }
 
 void
@@ -213,12 +271,14 @@ conn_payload(struct psi_worker *w, struct conn *c, struct rte_mbuf *m, const str
 	uint32_t off = p->payload_off, left = p->payload_cap;
 	struct psi_seg seg = {.seq = p->tcp_seq + !!(p->tcp_flags & TCP_SYN), .ts_ns = ts_ns};
 
-	if (c->flow->state == PSI_FLOW_OTHER)
+	if (c->flow->state == PSI_FLOW_OTHER || c->no_room || (c->not_tls && !c->is_tls))
 		return;
 	if (c->flow->state == PSI_FLOW_HALF_OPEN)
 		psi_flow_set_state(w->flows, c->flow, PSI_FLOW_HANDSHAKE);
-	if (c->hs == PSI_POOL_NONE && !c->told && !hs_open(w, c))
+	if (c->hs == PSI_POOL_NONE && !c->told && !hs_open(w, c)) {
+		no_hs_room(w, c, m, p);
 		return;
+	}
 	w->cur = c;
 	w->cur_ns = ts_ns;
 	for (; m && left; m = m->next) {
@@ -254,20 +314,6 @@ conn_tick(struct psi_worker *w, struct conn *c, uint64_t ts_ns)
 
 /* ---- the end ---- */
 
-static void
-linger_unlink(struct psi_worker *w, struct conn *c)
-{
-	if (c->prev == PSI_POOL_NONE)
-		w->linger_first = c->next;
-	else
-		((struct conn *)psi_pool_at(&w->conns, c->prev))->next = c->next;
-	if (c->next == PSI_POOL_NONE)
-		w->linger_last = c->prev;
-	else
-		((struct conn *)psi_pool_at(&w->conns, c->next))->prev = c->prev;
-	c->lingers = 0;
-}
-
 /* Both sides said FIN, or one reset. What the flow shows is told at once; its end a little later, so that stragglers
  * (an alert behind a reset, a reset behind a FIN) are still told with it. */
 void
@@ -291,34 +337,30 @@ conn_closing(struct psi_worker *w, struct conn *c, uint64_t ts_ns)
 	w->linger_last = i;
 }
 
-enum psi_rec_why
+/* A closed flow ended as it was closed, whatever makes it be forgotten. */
+static enum psi_rec_why
 conn_closed_why(const struct conn *c)
 {
 	return c->first_rst ? PSI_WHY_RST : PSI_WHY_FIN;
 }
 
-/* Tells the end and gives everything back but the hot entry. */
+/* Tells the end and gives everything back but the hot entry. What waited for a hole to fill is read first. */
 void
 conn_end(struct psi_worker *w, struct conn *c, enum psi_rec_why why)
 {
-	uint32_t i = c->flow->cold;
-
-	if (c->lingers)
-		linger_unlink(w, c);
-	if (c->flow->state != PSI_FLOW_OTHER) {
-		w->cur = c;
+	w->cur = c;
+	w->cur_ns = c->last_ns;
+	if (c->hs != PSI_POOL_NONE || c->told)
 		psi_stream_flush(w->streams, &c->stream, c->last_ns, w);
-		if (hs_of(w, c) && hs_of(w, c)->tls.client >= 0)
-			c->client = hs_of(w, c)->tls.client;
-	}
+	if (c->hs != PSI_POOL_NONE)
+		recognise(w, c, hs_of(w, c));
+	if (c->lingers)
+		why = conn_closed_why(c);
 	if (c->is_tls || (w->cfg.report_other && c->not_tls))
 		record_make(w, c,
 			PSI_REC_END | (c->hs != PSI_POOL_NONE || !c->told ? PSI_REC_HANDSHAKE : 0),
 			why);
-	psi_stream_clear(w->streams, &c->stream);
-	hs_close(w, c);
-	c->flow->cold = PSI_FLOW_COLD_NONE;
-	psi_pool_give(&w->conns, i);
+	forget(w, c);
 }
 
 void
@@ -331,6 +373,6 @@ conn_linger_expire(struct psi_worker *w, bool all)
 
 		if (!all && w->now_ns - c->closed_ns <= limit)
 			return;
-		conn_end(w, c, conn_closed_why(c));
+		conn_end(w, c, PSI_WHY_OPEN);
 	}
 }

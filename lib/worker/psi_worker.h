@@ -25,6 +25,7 @@ struct psi_worker_config {
 	uint32_t conn_max;	/* connections whose payload is followed at once */
 	uint32_t handshake_max; /* of them, those within their handshake */
 	uint32_t chain_max;	/* certificate messages in flight at once */
+	uint32_t chain_seg_max; /* mbufs that they hold, all together */
 	uint32_t linger_ms; /* how long a closed TLS flow waits for stragglers before it is told */
 	unsigned int identity; /* enum psi_net_identity */
 	uint8_t id;	       /* goes into flow ids and records */

@@ -229,8 +229,10 @@ record_make(struct psi_worker *w, struct conn *c, unsigned int kind, enum psi_re
 		if (h->tls.client < 0) /* bits and alerts so far stand by side: now by direction */
 			psi_tls_client(&h->tls, side[PSI_C2S]);
 		fill_tls(w, r, h, c, side);
-	} else if (c->no_room) {
-		r->err = PSI_E_FULL;
+	} else if (c->is_tls) { /* told before, or nothing known but that */
+		r->flags = PSI_FLAG_VALID;
+		if (c->no_room)
+			r->err = PSI_E_FULL;
 	}
 	if (!r->len)
 		r->len = sizeof(*r);

@@ -40,7 +40,7 @@ worker_flow_gone(void *ctx, struct psi_flow *f, enum psi_flow_why why)
 
 	psi_stat_inc(&w->stats, f->state == PSI_FLOW_CLOSED ? closed_stat(f) : by[why].stat);
 	if (c)
-		conn_end(w, c, c->lingers ? conn_closed_why(c) : by[why].why);
+		conn_end(w, c, by[why].why);
 }
 
 /* Timeouts follow packet time. Every second of it the whole table has been looked at once, a share a burst. */
@@ -279,8 +279,8 @@ psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 	psi_stat_add(&w->stats, PSI_STAT_pkt_rx, n);
 	psi_stat_add(&w->stats, PSI_STAT_pkt_rx_bytes, bytes);
 	for (uint16_t i = 0; i < n; i++)
-		if (m[i]) /* else a fragment, counted by frag */
-			act(w, m[i], i, ts_ns[i], wire_len[i]);
+		if (m[i]) /* else a fragment, counted by frag; a time of 0 stands for "never" from here on */
+			act(w, m[i], i, PSI_MAX(ts_ns[i], 1u), wire_len[i]);
 }
 
 void *

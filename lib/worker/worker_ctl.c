@@ -34,6 +34,7 @@ psi_worker_defaults(struct psi_worker_config *cfg)
 		.conn_max = 1u << 18,
 		.handshake_max = 1u << 15,
 		.chain_max = 256,
+		.chain_seg_max = 3072,
 		.linger_ms = 2000,
 		.identity = PSI_NET_ID_DEFAULT,
 	};

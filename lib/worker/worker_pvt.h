@@ -41,14 +41,16 @@ struct conn {
 	uint8_t first_rst, first_fin; /* 1 + side; 0 none */
 	uint8_t not_tls;	      /* bit per side */
 	uint8_t told;		      /* 1: a HANDSHAKE record was made */
-	uint8_t is_tls, lingers, no_room;
+	uint8_t is_tls, lingers;
+	uint8_t no_room; /* 1: there was no struct hs when its payload began; none is taken later */
 };
 
 /* A certificate message on its way by: spans of it, by reference. */
 struct chain {
 	uint32_t len, want;
 	uint16_t seg_cnt;
-	uint16_t cut;
+	uint8_t cut, head_len;
+	uint8_t head[8]; /* bytes in front of the spans that are in no mbuf */
 	struct {
 		const uint8_t *p;
 		void *ref;
@@ -95,6 +97,7 @@ struct psi_worker {
 	uint64_t now_ns;  /* largest packet time seen */
 	uint64_t aged_ns; /* up to when the flow table was aged */
 	uint64_t next_id;
+	uint32_t chain_segs; /* mbufs held for chains */
 	uint32_t linger_first, linger_last;
 	struct fp_entry *fp;
 	struct fp_entry *fps;
@@ -122,9 +125,9 @@ void conn_payload(struct psi_worker *w, struct conn *c, struct rte_mbuf *m, cons
 	uint64_t ts_ns);
 void conn_tick(struct psi_worker *w, struct conn *c, uint64_t ts_ns);
 void conn_closing(struct psi_worker *w, struct conn *c, uint64_t ts_ns);
+/* why: of a flow that is not closed. */
 void conn_end(struct psi_worker *w, struct conn *c, enum psi_rec_why why);
 void conn_linger_expire(struct psi_worker *w, bool all);
-enum psi_rec_why conn_closed_why(const struct conn *c);
 extern const struct psi_stream_ops conn_stream_ops;
 
 /* worker.c: the flow table's callback. */
