@@ -8,10 +8,12 @@
 #include <rte_log.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* DPDK wants a folder of its own for run-time files; a user without one gets a private one. */
 static void
@@ -43,6 +45,26 @@ lcore_map(char *out, size_t cap)
 	snprintf(out + n, cap - n, ")");
 }
 
+/* What DPDK prints of its own accord, such as its usage when it refuses an argument, is not for our users. */
+static int
+init_silently(int argc, char **argv)
+{
+	int out = dup(STDOUT_FILENO), null = open("/dev/null", O_WRONLY), rc;
+
+	fflush(stdout);
+	if (out >= 0 && null >= 0)
+		dup2(null, STDOUT_FILENO);
+	rc = rte_eal_init(argc, argv);
+	fflush(stdout);
+	if (out >= 0 && null >= 0)
+		dup2(out, STDOUT_FILENO);
+	if (out >= 0)
+		close(out);
+	if (null >= 0)
+		close(null);
+	return rc;
+}
+
 int
 psi_eal_init(const char *program, unsigned int mem_mb, struct psi_err *err)
 {
@@ -59,7 +81,7 @@ psi_eal_init(const char *program, unsigned int mem_mb, struct psi_err *err)
 	snprintf(mem, sizeof(mem), "%u", mem_mb);
 	if (log)
 		rte_openlog_stream(log);
-	rc = rte_eal_init((int)PSI_COUNT(argv) - 1, argv);
+	rc = init_silently((int)PSI_COUNT(argv) - 1, argv);
 	if (log) {
 		fflush(log);
 		rte_openlog_stream(NULL); /* back to the default */
