@@ -152,12 +152,13 @@ keep_der(struct chains *s, struct chain *c, uint32_t len)
 	return c->der;
 }
 
-/* Reads the message and keeps what its certificates say. A certificate that broke off is left out. NULL without
- * memory. */
+/* Reads the message and keeps what its certificates say. A certificate of which bytes are missing is left out, whatever
+ * its reader made of the rest. NULL without memory. */
 static struct chain *
 parse(struct chains *s, struct chain *c, uint32_t len)
 {
 	struct psi_x509_chain list;
+	uint32_t at = 3;
 
 	psi_x509_chain_begin(&list, s->x509, s->cert, CHAIN_CERT_MAX);
 	psi_x509_chain_push(&list, s->bytes, len);
@@ -168,8 +169,9 @@ parse(struct chains *s, struct chain *c, uint32_t len)
 
 		psi_stat_inc(s->stats,
 			x->err == PSI_OK ? PSI_STAT_cert_parsed : PSI_STAT_cert_malformed);
-		if (list.err != PSI_OK && i + 1 == list.kept && x->err == PSI_E_SHORT)
+		if (x->len < psi_be24(s->bytes + at))
 			break;
+		at += 3 + x->len;
 		if (i == 0) {
 			c->not_before = x->not_before;
 			c->not_after = x->not_after;
