@@ -110,6 +110,16 @@ enum psi_tls_ocsp {
 	PSI_TLS_OCSP_UNKNOWN
 };
 
+#define PSI_TLS_OCSP_SERIAL_MAX 20 /* RFC 5280 section 4.1.2.2 */
+/* What else that answer says. Of the first certificate in it, which need not be the server's: see the serial number. */
+struct psi_tls_ocsp_answer {
+	uint8_t error; /* responseStatus (RFC 6960 section 4.2.1); 0: successful, or not read */
+	uint8_t serial_len; /* 0 also when it is longer than kept */
+	uint8_t serial
+		[PSI_TLS_OCSP_SERIAL_MAX]; /* of the certificate that it speaks of: content bytes as sent */
+	int64_t this_update, next_update; /* seconds since 1970; 0 absent or unreadable */
+};
+
 /* encrypted_client_hello of the outer ClientHello (RFC 9849 section 5). What is in it looks the same for a real one and
  * for GREASE; only a server that answers it in a HelloRetryRequest gives it away (PSI_TLS_ECH_HRR). */
 struct psi_tls_ech {
@@ -145,8 +155,11 @@ struct psi_tls {
 	uint32_t ticket_lifetime; /* seconds, of the clear NewSessionTicket */
 	uint16_t ticket_new_len;  /* of its ticket */
 	uint16_t psk_len;	  /* of the first identity of the ClientHello's pre_shared_key */
+	uint16_t psk_cnt;	  /* identities in it */
 	uint16_t record_limit[PSI_DIR_CNT]; /* record_size_limit extension; 0 absent */
-	uint8_t ocsp_status;	/* enum psi_tls_ocsp; NONE also when it cannot be read */
+	uint8_t ocsp_status; /* enum psi_tls_ocsp; NONE also when it cannot be read */
+	uint8_t raw_key; /* bit per enum psi_dir: that side's Certificate holds a raw public key, as the ServerHello settles */
+	struct psi_tls_ocsp_answer ocsp;
 	uint8_t session_id[32]; /* of the ClientHello */
 	struct psi_tls_ech ech;
 	struct psi_tls_alert alert[PSI_TLS_ALERT_MAX];
@@ -164,7 +177,8 @@ struct psi_tls {
 
 /* Where certificate bytes go. dir: whose certificate. The bytes are the body of the Certificate message (TLS <= 1.2:
  * certificate_list with its 3-byte length in front), in order, in any split. The certificate of an SSLv2 SERVER-HELLO
- * comes in the same form, its two lengths made up. */
+ * comes in the same form, its two lengths made up. With raw_key of that dir the body is a SubjectPublicKeyInfo behind its
+ * 3-byte length instead (RFC 7250 section 3). */
 struct psi_tls_ops {
 	void (*cert_begin)(void *ctx, enum psi_dir dir, uint32_t len);
 	void (*cert_data)(void *ctx, enum psi_dir dir, const uint8_t *p, uint32_t len);

@@ -12,6 +12,7 @@ enum {
 	EXT_SIGNATURE_ALGORITHMS = 13,
 	EXT_ALPN = 16,
 	EXT_SCT = 18,
+	EXT_CLIENT_CERT_TYPE = 19,
 	EXT_SERVER_CERT_TYPE = 20,
 	EXT_ENCRYPT_THEN_MAC = 22,
 	EXT_EXTENDED_MASTER_SECRET = 23,
@@ -252,10 +253,23 @@ tls_on_ks_hdr(struct tls_in *x, const uint8_t *p, uint32_t len)
 }
 
 void
-tls_on_psk_fix(struct tls_in *x, const uint8_t *p, uint32_t len)
+tls_on_psk_list(struct tls_in *x, const uint8_t *p, uint32_t len)
 {
-	x->t->psk_len = psi_be16(p + 2);
-	x->s->step = TLS_S_REST;
+	tls_open(x, psi_be16(p), TLS_S_PSK_ID, TLS_S_REST); /* behind them the binders */
+}
+
+void
+tls_on_psk_id(struct tls_in *x, const uint8_t *p, uint32_t len)
+{
+	if (!x->t->psk_cnt++)
+		x->t->psk_len = psi_be16(p);
+	tls_open(x, psi_be16(p), TLS_S_REST, TLS_S_PSK_AGE);
+}
+
+void
+tls_on_psk_age(struct tls_in *x, const uint8_t *p, uint32_t len)
+{
+	x->s->step = TLS_S_PSK_ID;
 }
 
 void
@@ -324,7 +338,7 @@ ch_ext(struct tls_in *x, uint16_t type, uint16_t n)
 		t->ticket_len = n;
 		t->note |= n ? PSI_TLS_TICKET_OFFERED : 0;
 		break;
-	case EXT_PRE_SHARED_KEY: t->note |= PSI_TLS_PSK_OFFERED; return TLS_S_PSK_FIX;
+	case EXT_PRE_SHARED_KEY: t->note |= PSI_TLS_PSK_OFFERED; return TLS_S_PSK_LIST;
 	case EXT_EARLY_DATA: t->note |= PSI_TLS_EARLY_DATA; break;
 	case EXT_ESNI: t->note |= PSI_TLS_ESNI; break;
 	case EXT_ECH: t->note |= PSI_TLS_ECH; return TLS_S_ECH_TYPE;
@@ -420,8 +434,18 @@ tls_on_sh_alpn_sel(struct tls_in *x, const uint8_t *p, uint32_t len)
 void
 tls_on_sh_cert_type(struct tls_in *x, const uint8_t *p, uint32_t len)
 {
-	if (p[0] == 2) /* RawPublicKey */
+	if (p[0] == 2) { /* RawPublicKey */
 		x->t->note |= PSI_TLS_RAW_KEY;
+		x->t->raw_key |= 1 << PSI_S2C;
+	}
+	x->s->step = TLS_S_EXTRA;
+}
+
+void
+tls_on_sh_client_type(struct tls_in *x, const uint8_t *p, uint32_t len)
+{
+	if (p[0] == 2)
+		x->t->raw_key |= 1 << PSI_C2S;
 	x->s->step = TLS_S_EXTRA;
 }
 
@@ -436,6 +460,7 @@ sh_ext(struct tls_in *x, uint16_t type)
 	switch (type) {
 	case EXT_ALPN: return TLS_S_SH_ALPN;
 	case EXT_SCT: t->note |= PSI_TLS_SCT_OFFERED; break;
+	case EXT_CLIENT_CERT_TYPE: return TLS_S_SH_CLIENT_TYPE;
 	case EXT_SERVER_CERT_TYPE: return TLS_S_SH_CERT_TYPE;
 	case EXT_ENCRYPT_THEN_MAC: t->note |= PSI_TLS_ETM; break;
 	case EXT_EXTENDED_MASTER_SECRET: t->note |= PSI_TLS_EMS; break;

@@ -1370,6 +1370,57 @@ test_dhe_key_exchange(void)
 }
 
 static void
+check_psk_list(const struct run *r)
+{
+	CU_ASSERT_EQUAL(r->t.note, PSI_TLS_PSK_OFFERED);
+	CU_ASSERT_EQUAL(r->t.psk_cnt, 2);
+	CU_ASSERT_EQUAL(r->t.psk_len, 3);
+}
+
+/* RFC 8446 section 4.2.11: two identities of 3 and 5 bytes, each followed by 4 bytes of age; binders. */
+static void
+test_psk_list(void)
+{
+	static struct buf ch;
+	struct step st[] = {{0, &ch}};
+	size_t r = rec(&ch, 22, 0x0301), m = msg(&ch, 1), e;
+
+	put16(&ch, 0x0303);
+	fill(&ch, 1, 32);
+	hex(&ch, "00 0002 1301 01 00");
+	e = open_len(&ch, 2);
+	hex(&ch, "0029 001a 0014 0003a1a2a3 00000001 0005b1b2b3b4b5 00000002 0002 0100");
+	close_len(&ch, e, 2);
+	msg_end(&ch, m);
+	rec_end(&ch, r);
+	all_ways(st, 1, check_psk_list);
+}
+
+static void
+check_raw_keys(const struct run *r)
+{
+	CU_ASSERT_EQUAL(r->t.raw_key, 1 << PSI_C2S | 1 << PSI_S2C);
+	CU_ASSERT_EQUAL(r->t.note, PSI_TLS_RAW_KEY);
+	CU_ASSERT(r->c.begun[PSI_S2C] == 1 && r->c.len[PSI_S2C] == 8);
+}
+
+/* RFC 7250 section 3: client_certificate_type 19 and server_certificate_type 20, both RawPublicKey (2). */
+static void
+test_raw_keys(void)
+{
+	static struct buf b;
+	struct step st[] = {{1, &b}};
+	size_t r = rec(&b, 22, 0x0303), m;
+
+	server_hello(&b, 0x0303, 0xc02f, NULL, 0, "0013000102 0014000102");
+	m = msg(&b, 11);
+	hex(&b, "000005 3003020100");
+	msg_end(&b, m);
+	rec_end(&b, r);
+	all_ways(st, 1, check_raw_keys);
+}
+
+static void
 check_ech(const struct run *r)
 {
 	const struct psi_tls_ech *e = &r->t.ech;
@@ -1399,10 +1450,17 @@ test_ech(void)
 	all_ways(st, 1, check_ech);
 }
 
-/* Answers of `openssl ocsp` 3.0 to its own requests, with the status that `openssl ocsp -text` prints for them. */
-static const struct {
+/* Answers of `openssl ocsp` 3.0 to its own requests, with the status and the serial number that `openssl ocsp -text`
+ * prints for them. It also prints for each that has one: This Update Nov 22 07:17:25 2026, Next Update a day later, which
+ * date(1) says are the seconds below. */
+#define OCSP_THIS 1795331845
+#define OCSP_NEXT 1795418245
+static const struct ocsp_case {
 	uint8_t status;
 	const char *hex;
+	uint8_t error, serial_len;
+	uint8_t serial[2];
+	int64_t this_update, next_update;
 } ocsp[] = {
 	{PSI_TLS_OCSP_GOOD,
 		"3081fa0a0100a081f43081f106092b06010505073001010481e33081e0308188a10f300d310b3009"
@@ -1411,7 +1469,8 @@ static const struct {
 		"a8c09a618bbbf10201018000180f32303236313132323037313732355aa011180f32303236313132"
 		"333037313732355a300a06082a8648ce3d040302034700304402202bdbb816dcb7611418a0e4b613"
 		"ad7bff9ed21c2aa1ade7bf7fb5dcbe8416c6bc02205a5b4693505ac53a7810a48d9fb658cfe03142"
-		"27063410fcb8d0dfe77bb81c96"},
+		"27063410fcb8d0dfe77bb81c96",
+		0, 1, {1}, OCSP_THIS, OCSP_NEXT},
 	{PSI_TLS_OCSP_REVOKED,
 		"308201130a0100a082010c3082010806092b06010505073001010481fa3081f730819ea10f300d31"
 		"0b300906035504030c026361180f32303236313132323037313732355a307a3078303a300906052b"
@@ -1419,7 +1478,8 @@ static const struct {
 		"90b2ffa8c09a618bbbf1020102a116180f32303236313132323037313732345aa0030a0101180f32"
 		"303236313132323037313732355aa011180f32303236313132333037313732355a300a06082a8648"
 		"ce3d040302034800304502205e4d6713a1c72e8099ce7d3bfc06e29de732f571de4a11d823918ca3"
-		"0a5564b4022100ce9dd5c7c27b3895754486d82958070f6c7b83903b909c1c1f719ff866b2e332"},
+		"0a5564b4022100ce9dd5c7c27b3895754486d82958070f6c7b83903b909c1c1f719ff866b2e332",
+		0, 1, {2}, OCSP_THIS, OCSP_NEXT},
 	{PSI_TLS_OCSP_UNKNOWN, /* its responder is told by key, the others' by name */
 		"308201040a0100a081fe3081fb06092b06010505073001010481ed3081ea308190a2160414599239"
 		"80eecfbca4868690b2ffa8c09a618bbbf1180f32303236313132323037313732355a30653063303b"
@@ -1427,20 +1487,35 @@ static const struct {
 		"cfbca4868690b2ffa8c09a618bbbf1020200998200180f32303236313132323037313732355aa011"
 		"180f32303236313132333037313732355a300a06082a8648ce3d0403020349003046022100e39ec4"
 		"881565eefbebe2bfea9c21625847cfb049bdff2568f365a04e1290502c02210092fdbf3c087f7d06"
-		"22abfd35fa018c7b152f0723c65f449856a2fd008976e984"},
-	{PSI_TLS_OCSP_NONE, "30030a0106"}, /* RFC 6960 section 4.2.1: unauthorized, no answer */
+		"22abfd35fa018c7b152f0723c65f449856a2fd008976e984",
+		0, 2, {0, 0x99}, OCSP_THIS, OCSP_NEXT},
+	/* RFC 6960 section 4.2.1 by hand: key responder, no nextUpdate, 29 February 2000 (951827696 by date(1)). */
+	{PSI_TLS_OCSP_GOOD,
+		"305c0a0100a057305506092b0601050507300101044830463044a2020400180f3230303030323239"
+		"3132333435365a302d302b3016300506032b0e030403aaaaaa0403bbbbbb02030a0b0c8000180f32"
+		"303030303232393132333435365a",
+		0, 3, {0x0a, 0x0b}, 951827696, 0},
+	{PSI_TLS_OCSP_NONE, "30030a0106",
+		.error = 6}, /* RFC 6960 section 4.2.1: unauthorized, no answer */
 	{PSI_TLS_OCSP_NONE, "3082ffff0a0100"},
 };
 
-static uint8_t want_ocsp;
+static const struct ocsp_case *want_ocsp;
 
 static void
 check_ocsp(const struct run *r)
 {
-	CU_ASSERT_EQUAL(r->t.ocsp_status, want_ocsp);
+	const struct psi_tls_ocsp_answer *a = &r->t.ocsp;
+
+	CU_ASSERT_EQUAL(r->t.ocsp_status, want_ocsp->status);
 	CU_ASSERT(r->t.note & PSI_TLS_OCSP_STAPLED);
-	CU_ASSERT_EQUAL(
-		!!(r->t.note & PSI_TLS_OCSP_SAYS_REVOKED), want_ocsp == PSI_TLS_OCSP_REVOKED);
+	CU_ASSERT_EQUAL(!!(r->t.note & PSI_TLS_OCSP_SAYS_REVOKED),
+		want_ocsp->status == PSI_TLS_OCSP_REVOKED);
+	CU_ASSERT_EQUAL(a->error, want_ocsp->error);
+	CU_ASSERT_EQUAL(a->serial_len, want_ocsp->serial_len);
+	CU_ASSERT_EQUAL(memcmp(a->serial, want_ocsp->serial, 2), 0);
+	CU_ASSERT_EQUAL(a->this_update, want_ocsp->this_update);
+	CU_ASSERT_EQUAL(a->next_update, want_ocsp->next_update);
 	CU_ASSERT_EQUAL(r->t.messages, PSI_MSG_HANDSHAKE_OTHER | PSI_MSG_SERVER_HELLO_DONE);
 }
 
@@ -1469,7 +1544,7 @@ test_ocsp(void)
 		msg_end(&b, m);
 		rec_end(&b, r);
 		simple_msg(&b, 14, 0);
-		want_ocsp = ocsp[i / 2].status;
+		want_ocsp = &ocsp[i / 2];
 		all_ways(st, 1, check_ocsp);
 	}
 }
@@ -1633,6 +1708,8 @@ static CU_TestInfo tls_tests[] = {
 	{"empty client certificate", test_empty_client_certificate},
 	{"finite-field key exchange", test_dhe_key_exchange},
 	{"ECH", test_ech},
+	{"PSK identities", test_psk_list},
+	{"raw public keys", test_raw_keys},
 	{"stapled OCSP answers", test_ocsp},
 	{"recorded from openssl", test_recorded},
 	{"a client seen alone", test_client_alone},
