@@ -108,6 +108,12 @@ gather(struct chains *s, const struct psi_handoff_chain *m)
 	return len;
 }
 
+static uint32_t
+encoded(const struct psi_event_w *w)
+{
+	return w->at - (uint32_t)offsetof(struct psi_event, body);
+}
+
 /* One certificate's fields, encoded into scratch; returns how many bytes they take from scratch's body on. */
 static uint32_t
 encode(struct chains *s, void (*fn)(struct psi_event_w *, const struct psi_x509 *),
@@ -117,7 +123,7 @@ encode(struct chains *s, void (*fn)(struct psi_event_w *, const struct psi_x509 
 
 	psi_event_begin(&w, s->scratch, PSI_EVENT_MAX, PSI_EVENT_TLS_FLOW);
 	fn(&w, x);
-	return w.at - (uint32_t)offsetof(struct psi_event, body);
+	return encoded(&w);
 }
 
 /* Appends scratch's fields to the chain in the making. NULL, and the chain freed, without memory. */
@@ -175,6 +181,8 @@ parse(struct chains *s, struct chain *c, uint32_t len)
 		if (i == 0) {
 			c->not_before = x->not_before;
 			c->not_after = x->not_after;
+			c->serial_len = x->serial_len;
+			memcpy(c->serial, x->serial, sizeof(c->serial));
 			c = append(s, c, encode(s, encode_leaf, x));
 			if (!c)
 				break;
@@ -188,6 +196,23 @@ parse(struct chains *s, struct chain *c, uint32_t len)
 		c = NULL;
 	}
 	return c;
+}
+
+/* RFC 7250 section 3: a SubjectPublicKeyInfo behind its length. NULL without memory. */
+static struct chain *
+parse_raw(struct chains *s, struct chain *c, uint32_t len)
+{
+	struct psi_event_w w;
+
+	c->raw = 1;
+	c->broken = !c->cut && (len < 4 || psi_be24(s->bytes) != len - 3);
+	if (c->cut || c->broken)
+		return c;
+	psi_event_begin(&w, s->scratch, PSI_EVENT_MAX, PSI_EVENT_TLS_FLOW);
+	encode_raw_key(&w, s->bytes + 3, len - 3);
+	c->cert_len[0] = encoded(&w);
+	c->cert_cnt = 1;
+	return append(s, c, encoded(&w));
 }
 
 void
@@ -206,7 +231,7 @@ chains_add(struct chains *s, const struct psi_handoff_chain *m)
 	if (c) {
 		c->not_before = c->not_after = INT64_MIN;
 		c->cut = m->cut || len < m->len;
-		c = parse(s, c, len);
+		c = m->raw ? parse_raw(s, c, len) : parse(s, c, len);
 	}
 	if (!c) {
 		psi_stat_inc(s->stats, PSI_STAT_chain_evicted);

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define OCSP_REVOKED 2 /* of struct psi_rec */
+
 void
 psi_collector_defaults(struct psi_collector_config *cfg)
 {
@@ -66,7 +68,7 @@ check(struct psi_collector *c, const struct psi_rec *r, const struct chain *chai
 	const uint8_t *p = chain ? chain->der : NULL;
 
 	*out = (struct psi_trust_result){.status = PSI_CERT_NOT_CHECKED};
-	if (!chain || !chain->cert_cnt)
+	if (!chain || !chain->cert_cnt || chain->raw)
 		return;
 	if (!c->cfg.trust) {
 		out->status = status_by_dates(chain, q.time_s);
@@ -74,11 +76,29 @@ check(struct psi_collector *c, const struct psi_rec *r, const struct chain *chai
 	}
 	memcpy(q.key, chain->key, sizeof(q.key));
 	q.sni = psi_rec_piece(r, PSI_VAR_SNI, &q.sni_len);
-	if (psi_trust_find(c->cfg.trust, &q, out))
+	if (!psi_trust_find(c->cfg.trust, &q, out)) {
+		for (uint32_t i = 0; i < chain->cert_cnt; p += chain->der_len[i++])
+			der[i] = (struct psi_trust_der){.p = p, .len = chain->der_len[i]};
+		psi_trust_check(c->cfg.trust, &q, der, chain->cert_cnt, out);
+	}
+	/* The issuer may be among what was not kept: that there is none must not be said. */
+	if (chain->cut && out->findings & PSI_TRUST_missing_intermediate) {
+		out->status = (out->status & ~(uint32_t)PSI_CERT_INVALID_ISSUER) | PSI_CERT_UNKNOWN;
+		out->findings &= ~(uint32_t)PSI_TRUST_missing_intermediate;
+	}
+}
+
+/* A stapled answer that says "revoked" of the leaf's serial number counts, though nobody checked its signature: the
+ * finding says so. It is not in what is remembered of the chain, since the next flow may show another answer. */
+static void
+heed_staple(const struct psi_rec *r, const struct chain *chain, struct psi_trust_result *t)
+{
+	if (r->ocsp.status != OCSP_REVOKED || !chain || !chain->serial_len ||
+		chain->serial_len != r->ocsp.serial_len ||
+		memcmp(chain->serial, r->ocsp.serial, r->ocsp.serial_len) != 0)
 		return;
-	for (uint32_t i = 0; i < chain->cert_cnt; p += chain->der_len[i++])
-		der[i] = (struct psi_trust_der){.p = p, .len = chain->der_len[i]};
-	psi_trust_check(c->cfg.trust, &q, der, chain->cert_cnt, out);
+	t->status = (t->status & ~(uint32_t)PSI_CERT_VALID) | PSI_CERT_REVOKED;
+	t->findings |= PSI_TRUST_revoked_by_staple;
 }
 
 static void
@@ -91,6 +111,7 @@ tell(struct psi_collector *c, const struct psi_rec *r, enum psi_event_type type)
 	for (int d = 0; d < PSI_DIR_CNT; d++)
 		v.chain[d] = r->has_chain[d] ? chains_find(&c->chains, r->chain_key[d]) : NULL;
 	check(c, r, v.chain[PSI_S2C], &v.trust);
+	heed_staple(r, v.chain[PSI_S2C], &v.trust);
 	psi_verdict_flow(r, v.trust.status, &verdict);
 	psi_event_begin(&w, c->buf, PSI_EVENT_MAX, type);
 	encode_flow(&w, &v);

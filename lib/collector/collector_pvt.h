@@ -16,7 +16,9 @@ struct chain {
 	uint64_t key[2];
 	struct chain *hash_next, *newer, *older; /* in the hash table; in order of use */
 	int64_t not_before, not_after; /* of the leaf, seconds since 1970; INT64_MIN unreadable */
-	uint32_t cert_cnt;	       /* certificates in blob */
+	uint8_t serial_len, serial[PSI_X509_SERIAL_MAX]; /* of the leaf */
+	uint8_t raw; /* 1: a raw public key (RFC 7250), which nobody vouches for: cert_cnt counts it, der does not */
+	uint32_t cert_cnt;    /* certificates in blob */
 	uint16_t cut, broken; /* 1: not all bytes were there; the list contradicts itself */
 	uint32_t leaf_len;    /* bytes of blob that hold the leaf's own tls.* fields */
 	uint32_t len;	      /* bytes of blob in all: behind leaf_len, cert_len[] bytes each */
@@ -76,6 +78,7 @@ struct flow_view {
 void encode_flow(struct psi_event_w *w, const struct flow_view *v);
 /* One certificate as fields: those inside an element of a chain; those that stand for the leaf directly under tls. */
 void encode_cert(struct psi_event_w *w, const struct psi_x509 *c);
+void encode_raw_key(struct psi_event_w *w, const uint8_t *spki, uint32_t len);
 void encode_leaf(struct psi_event_w *w, const struct psi_x509 *c);
 
 struct psi_collector {

@@ -3,6 +3,9 @@
 #include "collector_pvt.h"
 #include "psi_net.h"
 
+#include <arpa/inet.h>
+#include <openssl/sha.h>
+
 #define SSL2 0x0002 /* its suites have three bytes and no names here */
 
 static const char *const side_name[3] = {NULL, "client", "server"}; /* by 1 + enum psi_dir */
@@ -164,6 +167,65 @@ put_records(struct psi_event_w *w, enum psi_field f, const struct psi_rec *r, en
 		psi_event_put_u16s(w, f, r->enc_len[d], PSI_MIN(r->enc_cnt[d], PSI_REC_RECORD_MAX));
 }
 
+/* What the hellos and the ticket say in numbers; nothing for what was not sent. */
+static void
+put_sizes(struct psi_event_w *w, const struct psi_rec *r)
+{
+	if (r->messages & PSI_MSG_NEW_SESSION_TICKET) {
+		psi_event_put_u64(w, PSI_F_TLS_TICKET_ISSUED_LEN, r->ticket_new_len);
+		psi_event_put_u64(w, PSI_F_TLS_TICKET_LIFETIME, r->ticket_lifetime);
+	}
+	if (r->psk_cnt) {
+		psi_event_put_u64(w, PSI_F_TLS_PSK_CNT, r->psk_cnt);
+		psi_event_put_u64(w, PSI_F_TLS_PSK_LEN, r->psk_len);
+	}
+	if (r->record_limit[PSI_C2S])
+		psi_event_put_u64(w, PSI_F_TLS_REC_LIMIT_C2S, r->record_limit[PSI_C2S]);
+	if (r->record_limit[PSI_S2C])
+		psi_event_put_u64(w, PSI_F_TLS_REC_LIMIT_S2C, r->record_limit[PSI_S2C]);
+}
+
+static void
+put_ech(struct psi_event_w *w, const struct psi_rec *r)
+{
+	static const char *const type[] = {NULL, "outer", "inner"};
+
+	if (r->note & PSI_TLS_ECH)
+		psi_event_put_u64(w, PSI_F_TLS_ECH, 1);
+	if (r->ech.type)
+		psi_event_put_str(w, PSI_F_TLS_ECH_TYPE, type[r->ech.type]);
+	if (r->ech.type != 1)
+		return;
+	psi_event_put_u64(w, PSI_F_TLS_ECH_CONFIG_ID, r->ech.config_id);
+	psi_event_put_u64(w, PSI_F_TLS_ECH_KDF, r->ech.kdf);
+	psi_event_put_u64(w, PSI_F_TLS_ECH_AEAD, r->ech.aead);
+	psi_event_put_u64(w, PSI_F_TLS_ECH_ENC_LEN, r->ech.enc_len);
+	psi_event_put_u64(w, PSI_F_TLS_ECH_PAYLOAD_LEN, r->ech.payload_len);
+}
+
+/* The stapled OCSP answer. */
+static void
+put_ocsp(struct psi_event_w *w, const struct psi_rec *r)
+{
+	static const char *const status[] = {NULL, "good", "revoked", "unknown"};
+	static const char *const error[] = {NULL, "malformed_request", "internal_error",
+		"try_later", NULL, "sig_required", "unauthorized"};
+
+	if (!(r->note & PSI_TLS_OCSP_STAPLED))
+		return;
+	psi_event_put_u64(w, PSI_F_TLS_OCSP_STAPLED, 1);
+	if (r->ocsp.status)
+		psi_event_put_str(w, PSI_F_TLS_OCSP_STATUS, status[r->ocsp.status]);
+	else if (r->ocsp.error < PSI_COUNT(error))
+		psi_event_put_str(w, PSI_F_TLS_OCSP_STATUS, error[r->ocsp.error]);
+	if (r->ocsp.serial_len)
+		psi_event_put_bytes(w, PSI_F_TLS_OCSP_SERIAL, r->ocsp.serial, r->ocsp.serial_len);
+	if (r->ocsp.this_update)
+		psi_event_put_u64(w, PSI_F_TLS_OCSP_THIS, (uint64_t)r->ocsp.this_update);
+	if (r->ocsp.next_update)
+		psi_event_put_u64(w, PSI_F_TLS_OCSP_NEXT, (uint64_t)r->ocsp.next_update);
+}
+
 static void
 put_hello(struct psi_event_w *w, const struct psi_rec *r)
 {
@@ -203,10 +265,9 @@ put_hello(struct psi_event_w *w, const struct psi_rec *r)
 		psi_event_put_u64(w, PSI_F_TLS_SESSION_ID_S2C, r->session_id_len[PSI_S2C]);
 		psi_event_put_u64(w, PSI_F_TLS_RESUMED, (r->note & PSI_TLS_RESUMED) != 0);
 	}
-	if (r->note & PSI_TLS_ECH)
-		psi_event_put_u64(w, PSI_F_TLS_ECH, 1);
-	if (r->note & PSI_TLS_OCSP_STAPLED)
-		psi_event_put_u64(w, PSI_F_TLS_OCSP_STAPLED, 1);
+	put_sizes(w, r);
+	put_ech(w, r);
+	put_ocsp(w, r);
 	if (r->note)
 		psi_event_put_u64(w, PSI_F_TLS_NOTES, r->note);
 }
@@ -282,12 +343,40 @@ static void
 put_sans(struct psi_event_w *w, enum psi_field f, const struct psi_x509 *c)
 {
 	enum psi_x509_san kind;
+	char ip[INET6_ADDRSTRLEN];
 	const uint8_t *p;
 	uint32_t at = 0, len;
 
 	while (psi_x509_san_next(c, &at, &kind, &p, &len))
 		if (kind == PSI_SAN_DNS || kind == PSI_SAN_EMAIL || kind == PSI_SAN_URI)
 			psi_event_put_bytes(w, f, p, len);
+		else if (kind == PSI_SAN_IP && (len == 4 || len == 16))
+			psi_event_put_str(
+				w, f, inet_ntop(len == 4 ? AF_INET : AF_INET6, p, ip, sizeof(ip)));
+}
+
+static void
+put_bit_names(struct psi_event_w *w, enum psi_field f, uint32_t bits, const char *const *name,
+	uint32_t cnt)
+{
+	for (uint32_t i = 0; i < cnt; i++)
+		if (bits & 1u << i)
+			psi_event_put_str(w, f, name[i]);
+}
+
+/* What the key may be used for. */
+static void
+put_usages(struct psi_event_w *w, const struct psi_x509 *c)
+{
+	/* RFC 5280 section 4.2.1.3, by bit; section 4.2.1.12, by bit of enum psi_x509_eku */
+	static const char *const usage[] = {"digitalSignature", "nonRepudiation", "keyEncipherment",
+		"dataEncipherment", "keyAgreement", "keyCertSign", "cRLSign", "encipherOnly",
+		"decipherOnly"};
+	static const char *const purpose[] = {"serverAuth", "clientAuth", "codeSigning",
+		"emailProtection", "timeStamping", "OCSPSigning", "anyExtendedKeyUsage", "other"};
+
+	put_bit_names(w, PSI_F_CERT_KEY_USAGE, c->key_usage, usage, PSI_COUNT(usage));
+	put_bit_names(w, PSI_F_CERT_EKU, c->eku, purpose, PSI_COUNT(purpose));
 }
 
 void
@@ -300,6 +389,17 @@ encode_leaf(struct psi_event_w *w, const struct psi_x509 *c)
 	put_time(w, PSI_F_TLS_NOTBEFORE, c->not_before);
 	put_time(w, PSI_F_TLS_NOTAFTER, c->not_after);
 	put_sans(w, PSI_F_TLS_SAN, c);
+}
+
+void
+encode_raw_key(struct psi_event_w *w, const uint8_t *spki, uint32_t len)
+{
+	uint8_t hash[SHA256_DIGEST_LENGTH];
+
+	SHA256(spki, len, hash);
+	psi_event_put_bytes(w, PSI_F_CERT_SPKI_SHA256, hash, sizeof(hash));
+	psi_event_put_u64(w, PSI_F_CERT_LEN, len);
+	psi_event_put_str(w, PSI_F_CERT_TYPE, "raw_public_key");
 }
 
 void
@@ -325,6 +425,7 @@ encode_cert(struct psi_event_w *w, const struct psi_x509 *c)
 		psi_event_put_str(w, PSI_F_CERT_KEY, psi_x509_key_name(c, key, sizeof(key)));
 	psi_event_put_str(w, PSI_F_CERT_SIGALG, c->sigalg);
 	put_sans(w, PSI_F_CERT_SAN, c);
+	put_usages(w, c);
 	psi_event_put_bytes(w, PSI_F_CERT_SKI, c->ski, c->ski_len);
 	psi_event_put_bytes(w, PSI_F_CERT_AKI, c->aki, c->aki_len);
 	psi_event_put_u64(w, PSI_F_CERT_SCTS, c->sct_cnt);

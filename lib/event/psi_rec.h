@@ -101,6 +101,20 @@ struct psi_rec {
 	uint32_t note;		     /* enum psi_tls_note */
 	uint16_t version, version_raw, cipher, group, sigscheme;
 	uint16_t session_id_len[2], ticket_len;
+	uint16_t ticket_new_len;   /* of the ticket that the server issued in clear */
+	uint32_t ticket_lifetime;  /* of it, seconds */
+	uint16_t psk_cnt, psk_len; /* identities in pre_shared_key; bytes of the first */
+	uint16_t record_limit[2];  /* record_size_limit; 0 absent */
+	struct {
+		uint16_t kdf, aead, enc_len, payload_len;
+		uint8_t config_id, type; /* type: 1 outer, 2 inner, 0 absent or not readable */
+	} ech;
+	struct {
+		uint8_t status; /* 1 good, 2 revoked, 3 unknown; 0 not read */
+		uint8_t error;	/* responseStatus, 0 successful */
+		uint8_t serial_len, serial[20];
+		int64_t this_update, next_update; /* seconds since 1970; 0 absent */
+	} ocsp;					  /* what the stapled answer says */
 	int16_t err; /* PSI_OK, or what the engine could not do with this flow */
 	uint8_t alert_cnt, seq_len;
 	uint8_t end_alerts

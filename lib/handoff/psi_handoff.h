@@ -30,6 +30,7 @@ struct psi_handoff_chain {
 	uint8_t cut; /* 1: the body goes on, but not all of it could be kept */
 	uint8_t head_len;
 	uint8_t head[8]; /* the body's first head_len bytes, which stand in no mbuf */
+	uint8_t raw;	 /* 1: it holds a raw public key (RFC 7250), not certificates */
 	struct {
 		const uint8_t *p;
 		void *ref; /* struct rte_mbuf */

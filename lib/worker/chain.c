@@ -63,6 +63,7 @@ cert_begin(void *ctx, enum psi_dir dir, uint32_t len)
 	c->seg_cnt = 0;
 	c->head_len = 0;
 	c->cut = 0;
+	c->raw = (uint8_t)(h->tls.raw_key >> dir & 1);
 }
 
 static bool
@@ -119,7 +120,7 @@ chain_key(const struct psi_worker *w, const struct chain *c, uint64_t key[2])
 		XXH3_128bits_update(&s, c->seg[i].p, c->seg[i].len);
 	h = XXH3_128bits_digest(&s);
 	key[0] = h.low64;
-	key[1] = h.high64;
+	key[1] = h.high64 ^ c->raw; /* the same bytes read otherwise are another chain */
 }
 
 /* True when this worker sent the chain lately. */
@@ -148,7 +149,8 @@ chain_send(struct psi_worker *w, const struct chain *c, const uint64_t key[2])
 	memcpy(m->key, key, sizeof(m->key));
 	m->len = c->len;
 	m->seg_cnt = c->seg_cnt;
-	m->cut = (uint8_t)c->cut;
+	m->cut = c->cut;
+	m->raw = c->raw;
 	m->head_len = c->head_len;
 	memcpy(m->head, c->head, sizeof(m->head));
 	memcpy(m->seg, c->seg, c->seg_cnt * sizeof(c->seg[0]));
@@ -173,7 +175,7 @@ cert_end(void *ctx, enum psi_dir dir, bool whole)
 		c->cut = 1;
 		psi_stat_inc(&w->stats, PSI_STAT_chain_truncated);
 	}
-	h->chain_cut[dir] = (uint8_t)c->cut;
+	h->chain_cut[dir] = c->cut;
 	if (c->seg_cnt) {
 		chain_key(w, c, h->chain_key[dir]);
 		h->has_chain[dir] = 1;

@@ -164,6 +164,29 @@ fill_start(struct psi_rec *r, const struct psi_tls_start *s)
 }
 
 static void
+fill_ech(struct psi_rec *r, const struct psi_tls_ech *e)
+{
+	r->ech.type = e->type;
+	r->ech.kdf = e->kdf;
+	r->ech.aead = e->aead;
+	r->ech.enc_len = e->enc_len;
+	r->ech.payload_len = e->payload_len;
+	r->ech.config_id = e->config_id;
+}
+
+static void
+fill_ocsp(struct psi_rec *r, const struct psi_tls *t)
+{
+	_Static_assert(sizeof(r->ocsp.serial) == sizeof(t->ocsp.serial), "copied as bytes");
+	r->ocsp.status = t->ocsp_status;
+	r->ocsp.error = t->ocsp.error;
+	r->ocsp.serial_len = t->ocsp.serial_len;
+	memcpy(r->ocsp.serial, t->ocsp.serial, sizeof(r->ocsp.serial));
+	r->ocsp.this_update = t->ocsp.this_update;
+	r->ocsp.next_update = t->ocsp.next_update;
+}
+
+static void
 fill_tls(struct psi_worker *w, struct psi_rec *r, const struct hs *h, struct conn *c,
 	const unsigned int side[2])
 {
@@ -177,6 +200,12 @@ fill_tls(struct psi_worker *w, struct psi_rec *r, const struct hs *h, struct con
 	r->group = t->group;
 	r->sigscheme = t->sigscheme;
 	r->ticket_len = t->ticket_len;
+	r->ticket_new_len = t->ticket_new_len;
+	r->ticket_lifetime = t->ticket_lifetime;
+	r->psk_cnt = t->psk_cnt;
+	r->psk_len = t->psk_len;
+	fill_ech(r, &t->ech);
+	fill_ocsp(r, t);
 	r->tcp.hs_ns = t->last_hs_ns;
 	r->seq_len = t->seq_len;
 	memcpy(r->seq, t->seq, t->seq_len);
@@ -184,6 +213,7 @@ fill_tls(struct psi_worker *w, struct psi_rec *r, const struct hs *h, struct con
 		const struct psi_tls_side *s = &t->side[side[d]];
 
 		r->session_id_len[d] = t->session_id_len[d];
+		r->record_limit[d] = t->record_limit[d];
 		r->enc_cnt[d] = s->enc_cnt;
 		memcpy(r->enc_len[d], s->enc_len, sizeof(r->enc_len[d]));
 		r->has_chain[d] = h->has_chain[d];
@@ -197,6 +227,17 @@ fill_tls(struct psi_worker *w, struct psi_rec *r, const struct hs *h, struct con
 	fill_pieces(w, r, t);
 	if (psi_tls_start_plain(&h->start))
 		fill_start(r, &h->start);
+}
+
+/* What only one side showed is said less surely: the conclusions ask for this note. */
+static void
+note_sides(struct psi_tls *t, const struct conn *c, const unsigned int side[2])
+{
+	t->note &= ~(uint32_t)(PSI_TLS_CLIENT_ONLY | PSI_TLS_SERVER_ONLY);
+	if (!c->pkts[side[PSI_S2C]])
+		t->note |= PSI_TLS_CLIENT_ONLY;
+	if (!c->pkts[side[PSI_C2S]])
+		t->note |= PSI_TLS_SERVER_ONLY;
 }
 
 void
@@ -226,6 +267,7 @@ record_make(struct psi_worker *w, struct conn *c, unsigned int kind, enum psi_re
 	fill_flow(r, c, side);
 	fill_tcp(r, c, side);
 	if (h && c->is_tls) {
+		note_sides(&h->tls, c, side);
 		if (h->tls.client < 0) /* bits and alerts so far stand by side: now by direction */
 			psi_tls_client(&h->tls, side[PSI_C2S]);
 		fill_tls(w, r, h, c, side);

@@ -49,7 +49,7 @@ struct conn {
 struct chain {
 	uint32_t len, want;
 	uint16_t seg_cnt;
-	uint8_t cut, head_len;
+	uint8_t cut, raw, head_len;
 	uint8_t head[8]; /* bytes in front of the spans that are in no mbuf */
 	struct {
 		const uint8_t *p;
