@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What one tls_flow event of 56 fields costs to write, to check and to print as JSON, beside a baseline that copies as
  * many bytes as the event has. Nanoseconds an event, best of many rounds of a batch. */
+#include "bench.h"
 #include "psi_export.h"
 
 #include <stdio.h>
-#include <time.h>
 
 #define BATCH  256
 #define ROUNDS 200
@@ -12,15 +12,6 @@
 static uint64_t mem[1024], copy[1024];
 static char text[PSI_JSON_MAX];
 static unsigned int fields;
-
-static double
-now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
 
 static void
 put_numbers(struct psi_event_w *w, uint64_t i)
@@ -156,7 +147,7 @@ run(enum what what, struct psi_event *e)
 	volatile uint64_t sink = 0;
 
 	for (int r = 0; r < ROUNDS; r++) {
-		double t = now_ns();
+		double t = (seconds(CLOCK_MONOTONIC) * 1e9);
 
 		for (uint64_t i = 0; i < BATCH; i++)
 			switch (what) {
@@ -168,7 +159,7 @@ run(enum what what, struct psi_event *e)
 			case CHECK: sink += (uint64_t)psi_event_check(e, e->len); break;
 			case JSON: sink += (uint64_t)psi_json_event(e, text, sizeof(text)); break;
 			}
-		best = PSI_MIN(best, (now_ns() - t) / BATCH);
+		best = PSI_MIN(best, ((seconds(CLOCK_MONOTONIC) * 1e9) - t) / BATCH);
 	}
 	(void)sink;
 	return best;

@@ -3,25 +3,12 @@
  * both prefetches, beside a baseline that makes the same keys in the same order and looks at each once. Then what a new
  * flow, a miss, ageing and a full table cost, and how many flows a table of a size holds.
  * bench_flow [FLOWS...], 10 K, 1 M and 10 M without. */
+#include "bench.h"
 #include "psi_flow.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#define ticks() __rdtsc()
-#else
-static inline uint64_t
-ticks(void)
-{
-	uint64_t v;
-
-	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(v));
-	return v;
-}
-#endif
 
 enum { BURST = 32, BURSTS = 64, WARM = 1000, RUNS = 2000 };
 

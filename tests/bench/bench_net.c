@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Cycles (time-stamp counter) per packet of psi_net_decode over frames that lie in cache, in bursts of 32, beside a
  * baseline that loads the same header bytes and stores a result of the same size. */
+#include "bench.h"
 #include "psi_net.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#define ticks() __rdtsc()
-#else
-static inline uint64_t
-ticks(void)
-{
-	uint64_t v;
-
-	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(v));
-	return v;
-}
-#endif
 
 #define BURST  32
 #define FRAMES 1024

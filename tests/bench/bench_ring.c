@@ -4,6 +4,7 @@
  * into a buffer of the ring's size without any order. The ring has 64 MiB.
  *
  *     bench_ring [READERS]... */
+#include "bench.h"
 #include "psi_ring.h"
 
 #include <stdatomic.h>
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RING_SIZE   (64ull << 20)
@@ -23,15 +23,6 @@ static struct {
 } * shared;
 static char path[64];
 static uint64_t mem[1024];
-
-static double
-seconds(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* CPU time of this process: what an event costs, however busy the machine is with other things. */
 static double

@@ -2,24 +2,11 @@
 /* Cycles (time-stamp counter) per segment of psi_stream over connections in cache: in order, in what the sink skips,
  * each second one early, each one sent twice; beside a baseline that gives the same segments straight to the sink. The
  * payload is not read. */
+#include "bench.h"
 #include "psi_stream.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#define ticks() __rdtsc()
-#else
-static inline uint64_t
-ticks(void)
-{
-	uint64_t v;
-
-	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(v));
-	return v;
-}
-#endif
 
 enum { CONNS = 64, SEGS = 64, LEN = 1400, RUNS = 4000 };
 

@@ -2,6 +2,7 @@
 /* Cycles (time-stamp counter) per certificate: our reader over one certificate in one piece and in pieces of 100
  * bytes, beside two baselines of the same run: SHA-1 and SHA-256 of the same bytes, which are part of
  * the work, and libcrypto's d2i_X509. Then per chain: a check by libcrypto, and an answer from the cache. */
+#include "bench.h"
 #include "psi_trust.h"
 #include "psi_x509.h"
 
@@ -15,20 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-#if defined(__x86_64__)
-#include <x86intrin.h>
-#define ticks() __rdtsc()
-#else
-static inline uint64_t
-ticks(void)
-{
-	uint64_t v;
-
-	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(v));
-	return v;
-}
-#endif
 
 #define BATCH  64
 #define ROUNDS 200
