@@ -17,7 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define POOL_MBUFS  16383 /* 2^n - 1, as mempools like it */
+/* 2^n - 1, as mempools like it; above what psi_worker_defaults lets be held at once (4096 early segments, 4096 of
+ * fragments, 3072 of certificates) and a burst of the longest packets (32 of 128). */
+#define POOL_MBUFS  16383
 #define MBUF_ROOM   (RTE_PKTMBUF_HEADROOM + 2048)
 #define EAL_MEM_MB  96 /* the mbufs take 40 of them, as one piece */
 #define QUEUE_BYTES (4u << 20)
@@ -36,7 +38,7 @@ struct run {
 	char *json_buf;
 	uint64_t sum[PSI_STAT_CNT]; /* of the files read so far */
 	uint64_t verdicts[PSI_CLASS_CNT];
-	uint64_t last_ns; /* largest packet time of the file before */
+	uint64_t last_ns; /* largest packet time of the recording, which may be several files */
 	time_t progress_at;
 	bool write_failed;
 };
@@ -230,6 +232,7 @@ begin_file(struct run *r, uint64_t first_ns)
 	if (r->last_ns && first_ns < r->last_ns) {
 		psi_worker_stop(r->worker);
 		make_room(r);
+		r->last_ns = 0;
 	}
 }
 
@@ -312,6 +315,16 @@ parse_identity(const char *text, unsigned int *identity)
 }
 
 static int
+option_error(const char *arg)
+{
+	if (optopt == 'r')
+		return usage_error("read", "--roots wants a file or folder: --roots=PATH");
+	if (optopt && optopt < 128 && strncmp(arg, "--", 2) != 0)
+		return usage_error("read", "there is no option '-%c'", optopt);
+	return usage_error("read", "there is no option '%s'", arg);
+}
+
+static int
 parse(struct run *r, int argc, char **argv)
 {
 	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
@@ -335,11 +348,12 @@ parse(struct run *r, int argc, char **argv)
 					optarg);
 			break;
 		case 'h': fputs(help, stdout); return 'h';
-		default:
-			return usage_error("read", "there is no option '%s', or it lacks its value",
-				argv[optind - 1]);
+		default: return option_error(argv[optind - 1]);
 		}
 	}
+	if (r->json && r->failed_only)
+		return usage_error(
+			"read", "--failed is of the table; of --json, select by verdict.class");
 	if (optind == argc)
 		return usage_error("read", "name at least one capture file");
 	return 0;

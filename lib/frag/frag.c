@@ -45,6 +45,7 @@ struct slot {
 	uint32_t total; /* payload length, 0 until the last piece was seen */
 	uint32_t use;	/* how many datagrams had this slot; part of the name */
 	uint32_t bucket, chain, older, younger;
+	uint32_t held; /* mbufs */
 	bool given_up; /* further pieces are dropped until the timeout */
 	uint64_t start_ns;
 };
@@ -56,6 +57,7 @@ struct psi_frag {
 	struct psi_pool pool; /* of struct slot */
 	uint32_t *bucket;     /* first slot of the chain */
 	uint32_t bucket_mask, seed;
+	uint32_t held, held_max; /* mbufs of all slots */
 	uint32_t oldest, youngest;
 	uint64_t timeout_ns;
 };
@@ -102,6 +104,7 @@ psi_frag_open(const struct psi_frag_config *cfg, struct psi_stats *stats)
 		return NULL;
 	f->stats = stats;
 	f->seed = cfg->hash_seed;
+	f->held_max = cfg->mbuf_max ? cfg->mbuf_max : UINT32_MAX;
 	f->timeout_ns = cfg->timeout_ns;
 	f->oldest = f->youngest = PSI_POOL_NONE;
 	if (!alloc_all(f, cfg)) {
@@ -140,6 +143,7 @@ slot_free(struct psi_frag *f, uint32_t i)
 	while (*link != i)
 		link = &slot_at(f, *link)->chain;
 	*link = s->chain;
+	f->held -= s->held;
 	*(s->older == PSI_POOL_NONE ? &f->oldest : &slot_at(f, s->older)->younger) = s->younger;
 	*(s->younger == PSI_POOL_NONE ? &f->youngest : &slot_at(f, s->younger)->older) = s->older;
 	psi_pool_give(&f->pool, i);
@@ -381,6 +385,8 @@ add(struct psi_frag *f, uint32_t i, struct rte_mbuf *m, const struct psi_pkt *pk
 	bool refused;
 
 	strip(m, pkt);
+	s->held += m->nb_segs;
+	f->held += m->nb_segs;
 	whole = join(f, s, i, m, pkt);
 	if (whole) {
 		slot_free(f, i);
@@ -432,6 +438,8 @@ psi_frag_put(struct psi_frag *f, struct rte_mbuf *m, const struct psi_pkt *pkt, 
 		return drop(f, m, verdict);
 	if (verdict != PSI_STAT_pkt_fragment)
 		return give_up(f, s, m, verdict);
+	if (f->held + m->nb_segs > f->held_max)
+		return give_up(f, s, m, PSI_STAT_pkt_drop_frag_full);
 	note_piece(s, &n, pkt->frag_more);
 	whole = add(f, i, m, pkt);
 	return whole ? finish(f, whole, key.v6) : NULL;

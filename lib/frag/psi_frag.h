@@ -20,6 +20,8 @@
 
 struct psi_frag_config {
 	uint32_t max; /* datagrams in work at most; they hold up to PSI_FRAG_PIECE_MAX mbufs each */
+	uint32_t
+		mbuf_max; /* mbufs that they hold, all together; 0: no bound but that of the pieces */
 	uint64_t timeout_ns; /* from the first piece that was seen */
 	uint32_t hash_seed;  /* random per start; fixed in tests */
 	int socket;	     /* NUMA socket of the memory, or SOCKET_ID_ANY */

@@ -23,8 +23,9 @@ next(struct capture_reader *r, struct capture_packet *p, struct psi_err *err)
 		return 0;
 	if (rc != 1)
 		return psi_err_set(err, -EBADMSG, "%s", pcap_geterr(f->pcap));
-	/* With nanosecond precision asked for, tv_usec holds nanoseconds. */
-	p->ts_ns = (uint64_t)h->ts.tv_sec * 1000000000ull + (uint64_t)h->ts.tv_usec;
+	/* With nanosecond precision asked for, tv_usec holds nanoseconds. libpcap reads both as signed 32 bits: the file's
+	 * seconds are unsigned, and after 2038 they need be. */
+	p->ts_ns = (uint32_t)h->ts.tv_sec * 1000000000ull + (uint32_t)h->ts.tv_usec;
 	p->cap_len = h->caplen;
 	p->wire_len = h->len;
 	p->link = f->link;

@@ -28,6 +28,7 @@ psi_worker_defaults(struct psi_worker_config *cfg)
 			.early_flow_bytes = 1u << 20,
 			.gap_wait_ms = 3000},
 		.frag = {.max = 1024,
+			.mbuf_max = 4096,
 			.timeout_ns = 30000000000ull,
 			.hash_seed = 0x9e3779b9,
 			.socket = SOCKET_ID_ANY},

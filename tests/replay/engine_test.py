@@ -207,6 +207,26 @@ def count_packets(pcap):
     return n
 
 
+class Files(unittest.TestCase):
+    """Several files: those that follow each other in time are one recording."""
+
+    def test_rotated_after_a_later_one(self):
+        with open(DEMO, "rb") as f:
+            whole = f.read()
+        at, cut, later = 24, 0, bytearray(whole)
+        while at < len(whole):
+            second = int.from_bytes(whole[at:at + 4], "little") + 86400
+            later[at:at + 4] = second.to_bytes(4, "little")
+            at += 16 + int.from_bytes(whole[at + 8:at + 12], "little")
+            cut = cut or (at if at > len(whole) // 2 else 0)
+        with tempfile.TemporaryDirectory() as d:
+            names = [os.path.join(d, n) for n in ("later", "first", "second")]
+            for name, content in zip(names, (later, whole[:cut], whole[:24] + whole[cut:])):
+                with open(name, "wb") as f:
+                    f.write(content)
+            self.assertEqual(len(events(*names)), 2 * len(load("demo.golden.jsonl")))
+
+
 class Trouble(unittest.TestCase):
     """Files that are not what they should be: a clear line, what was read until then, exit status 1."""
 
@@ -252,9 +272,12 @@ class Trouble(unittest.TestCase):
         self.assertEqual(len(r.stdout.splitlines()), len(load("demo.golden.jsonl")))
 
     def test_usage(self):
-        for args in ([], ["--nonsense", DEMO]):
+        for args, said in (([], b"name at least one capture"), (["--nonsense", DEMO], b"no option '--nonsense'"),
+                           (["-xh", DEMO], b"no option '-x'"), (["--roots"], b"--roots=PATH"),
+                           (["--json=3", DEMO], b"'--json=3'"), (["--json", "--failed", DEMO], b"--failed")):
             r = run(*args)
-            self.assertEqual(r.returncode, 2)
+            self.assertEqual((r.returncode, r.stdout), (2, b""))
+            self.assertIn(said, r.stderr)
             self.assertIn(b"--help", r.stderr)
         r = run("--help")
         self.assertEqual(r.returncode, 0)

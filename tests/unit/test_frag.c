@@ -16,6 +16,7 @@
 static struct rte_mempool *pool;
 static struct psi_stats stats;
 static struct psi_frag *frag;
+static uint32_t mbuf_max; /* of what begin opens */
 
 static int
 suite_init(void)
@@ -42,8 +43,11 @@ suite_fini(void)
 static void
 begin(uint32_t max)
 {
-	struct psi_frag_config cfg = {
-		.max = max, .timeout_ns = TIMEOUT_NS, .hash_seed = 1, .socket = SOCKET_ID_ANY};
+	struct psi_frag_config cfg = {.max = max,
+		.mbuf_max = mbuf_max,
+		.timeout_ns = TIMEOUT_NS,
+		.hash_seed = 1,
+		.socket = SOCKET_ID_ANY};
 
 	memset(&stats, 0, sizeof(stats));
 	frag = psi_frag_open(&cfg, &stats);
@@ -613,7 +617,34 @@ test_refuses_config(void)
 	psi_frag_close(NULL);
 }
 
+/* Two mbufs at most: the third datagram finds no room until one of the others is whole. */
+static void
+test_mbuf_max(void)
+{
+	uint8_t payload[64];
+	struct cut c[4] = {{.id = 1}, {.id = 2}, {.id = 3}, {.id = 4}};
+
+	segment(payload, 64);
+	mbuf_max = 2;
+	begin(8);
+	mbuf_max = 0;
+	CU_ASSERT_PTR_NULL(feed(&c[0], payload, 0, 32, true, 1));
+	CU_ASSERT_PTR_NULL(feed(&c[1], payload, 0, 32, true, 1));
+	CU_ASSERT_PTR_NULL(feed(&c[2], payload, 0, 32, true, 1));
+	CU_ASSERT_EQUAL(psi_stat_get(&stats, PSI_STAT_pkt_drop_frag_full), 1);
+	CU_ASSERT_PTR_NULL(feed(&c[2], payload, 32, 32, false, 1));
+	CU_ASSERT_EQUAL(psi_stat_get(&stats, PSI_STAT_pkt_drop_frag_given_up), 1);
+	CU_ASSERT_PTR_NULL(feed(&c[0], payload, 32, 32, false, 1));
+	CU_ASSERT_EQUAL(psi_stat_get(&stats, PSI_STAT_pkt_drop_frag_full), 2);
+	CU_ASSERT_EQUAL(rte_mempool_avail_count(pool), MBUFS - 2);
+	psi_frag_expire(frag, TIMEOUT_NS + 2);
+	CU_ASSERT_PTR_NULL(feed(&c[3], payload, 0, 32, true, TIMEOUT_NS + 2));
+	check_datagram(feed(&c[3], payload, 32, 32, false, TIMEOUT_NS + 2), &c[3], payload, 64);
+	end();
+}
+
 static CU_TestInfo frag_tests[] = {
+	{"mbufs held are bounded", test_mbuf_max},
 	{"pieces in every order, IPv4 and IPv6", test_every_order},
 	{"overlaps, repeats, impossible pieces", test_overlaps},
 	{"the longest datagram", test_longest},
