@@ -6,6 +6,10 @@
 #include <pcap/pcap.h>
 #include <stdlib.h>
 
+#define FILE_HDR \
+	24 /* bytes in front of the first packet, and in front of each (draft-ietf-opsawg-pcap) */
+#define RECORD_HDR 16
+
 struct pcap_file {
 	struct capture_reader ops;
 	pcap_t *pcap;
@@ -29,6 +33,7 @@ next(struct capture_reader *r, struct capture_packet *p, struct psi_err *err)
 	p->cap_len = h->caplen;
 	p->wire_len = h->len;
 	p->link = f->link;
+	r->at += RECORD_HDR + h->caplen;
 	return 1;
 }
 
@@ -61,6 +66,7 @@ open_pcap_file(FILE *stream, struct psi_err *err)
 		return NULL;
 	}
 	f->ops.next = next;
+	f->ops.at = FILE_HDR;
 	f->ops.close = close_file;
 	/* libpcap's number for raw IP differs from the one in files. */
 	dlt = pcap_datalink(f->pcap);

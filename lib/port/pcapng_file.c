@@ -34,7 +34,8 @@ struct iface {
 struct pcapng_file {
 	struct capture_reader ops;
 	FILE *stream;
-	bool swapped; /* the section has the other byte order */
+	uint64_t done; /* bytes read so far */
+	bool swapped;  /* the section has the other byte order */
 	uint32_t iface_cnt;
 	struct iface *iface;
 	uint8_t *block; /* BLOCK_LEN_MAX */
@@ -77,6 +78,7 @@ read_bytes(struct pcapng_file *f, void *p, size_t n, struct psi_err *err)
 {
 	size_t got = fread(p, 1, n, f->stream);
 
+	f->done += got;
 	if (got == n)
 		return 1;
 	if (ferror(f->stream))
@@ -288,11 +290,14 @@ read_block(struct pcapng_file *f, struct capture_packet *p, struct psi_err *err)
 static int
 next(struct capture_reader *r, struct capture_packet *p, struct psi_err *err)
 {
+	struct pcapng_file *f = (struct pcapng_file *)r;
 	int rc;
 
-	do
-		rc = read_block((struct pcapng_file *)r, p, err);
-	while (rc == 1);
+	do {
+		rc = read_block(f, p, err);
+		if (rc >= 0)
+			r->at = f->done;
+	} while (rc == 1);
 	return rc == 2 ? 1 : rc;
 }
 

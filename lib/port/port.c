@@ -10,7 +10,6 @@
 
 struct psi_port {
 	struct capture_reader *reader;
-	FILE *stream; /* the reader's: for offsets */
 	char *path;
 	struct rte_mempool *pool;
 	int status; /* see psi_port_status */
@@ -80,7 +79,6 @@ psi_port_open_pcap(const char *path, struct rte_mempool *pool, struct psi_err *e
 	if (fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode))
 		p->size = st.st_size;
 	p->pool = pool;
-	p->stream = f;
 	p->reader = open_reader(f, err);
 	if (!p->reader) {
 		psi_err_wrap(err, -EIO, "%s: byte offset 0", path);
@@ -104,14 +102,12 @@ psi_port_close(struct psi_port *p)
 static bool
 read_ahead(struct psi_port *p)
 {
-	long long before;
 	int rc;
 
 	if (p->has_ahead)
 		return true;
 	if (p->status)
 		return false;
-	before = ftello(p->stream);
 	rc = p->reader->next(p->reader, &p->ahead, &p->err);
 	p->has_ahead = rc == 1;
 	if (rc == 1) {
@@ -119,12 +115,9 @@ read_ahead(struct psi_port *p)
 		return true;
 	}
 	p->status = rc == 0 ? 1 : rc;
-	if (rc < 0 && before >= 0)
-		psi_err_wrap(&p->err, rc, "%s: byte offset %lld, behind packet %llu", p->path,
-			before, (unsigned long long)p->packets);
-	else if (rc < 0)
-		psi_err_wrap(&p->err, rc, "%s: behind packet %llu", p->path,
-			(unsigned long long)p->packets);
+	if (rc < 0)
+		psi_err_wrap(&p->err, rc, "%s: byte offset %llu, behind packet %llu", p->path,
+			(unsigned long long)p->reader->at, (unsigned long long)p->packets);
 	return false;
 }
 
@@ -197,7 +190,5 @@ psi_port_status(const struct psi_port *p, struct psi_err *err)
 double
 psi_port_done(const struct psi_port *p)
 {
-	long long at = ftello(p->stream);
-
-	return p->size > 0 && at >= 0 ? (double)at / (double)p->size : -1;
+	return p->size > 0 ? (double)p->reader->at / (double)p->size : -1;
 }
