@@ -40,7 +40,7 @@ struct run {
 	uint64_t verdicts[PSI_CLASS_CNT];
 	uint64_t last_ns; /* largest packet time of the recording, which may be several files */
 	time_t progress_at;
-	bool write_failed;
+	bool write_failed, opened; /* opened: a file could be opened */
 };
 
 static volatile sig_atomic_t
@@ -252,6 +252,7 @@ read_file(struct run *r, const char *path)
 		fprintf(stderr, "pinsight read: %s\n", err.text);
 		return EXIT_TROUBLE;
 	}
+	r->opened = true;
 	while (!interrupted && (n = psi_port_rx(port, m, ts, wire, PSI_WORKER_BURST, &link)) > 0) {
 		if (!packets)
 			begin_file(r, ts[0]);
@@ -317,8 +318,6 @@ parse_identity(const char *text, unsigned int *identity)
 static int
 option_error(const char *arg)
 {
-	if (optopt == 'r')
-		return usage_error("read", "--roots wants a file or folder: --roots=PATH");
 	if (optopt && optopt < 128 && strncmp(arg, "--", 2) != 0)
 		return usage_error("read", "there is no option '-%c'", optopt);
 	return usage_error("read", "there is no option '%s'", arg);
@@ -334,7 +333,7 @@ parse(struct run *r, int argc, char **argv)
 	int o;
 
 	opterr = 0;
-	while ((o = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+	while ((o = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		switch (o) {
 		case 'j': r->json = true; break;
 		case 'a': r->all = true; break;
@@ -348,6 +347,7 @@ parse(struct run *r, int argc, char **argv)
 					optarg);
 			break;
 		case 'h': fputs(help, stdout); return 'h';
+		case ':': return usage_error("read", "%s wants a value", argv[optind - 1]);
 		default: return option_error(argv[optind - 1]);
 		}
 	}
@@ -378,7 +378,8 @@ cmd_read(int argc, char **argv)
 	sigaction(SIGTERM, &act, NULL);
 	for (int i = optind; i < argc && !interrupted; i++)
 		rc |= read_file(&r, argv[i]);
-	finish(&r);
+	if (r.opened) /* else there is nothing to say beside what was wrong */
+		finish(&r);
 	if (interrupted) {
 		fprintf(stderr,
 			"pinsight read: interrupted; what was read until then is reported\n");

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* psi_port.h: where packets come from. A worker takes bursts of mbufs from a port and does not know of what kind it
- * is. This build has one kind, a capture file, read with libpcap.
+ * is. This build has one kind, a capture file.
  *
  * Thread: a port is used by one thread. Set-up may block and fail; psi_port_rx is the hot call. */
 #ifndef PSI_PORT_H
