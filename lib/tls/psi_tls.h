@@ -121,7 +121,8 @@ struct psi_tls_ocsp_answer {
 };
 
 /* encrypted_client_hello of the outer ClientHello (RFC 9849 section 5). What is in it looks the same for a real one and
- * for GREASE; only a server that answers it in a HelloRetryRequest gives it away (PSI_TLS_ECH_HRR). */
+ * for GREASE. A server that answers it in a HelloRetryRequest (PSI_TLS_ECH_HRR) knows ECH, but may answer so to what
+ * it rejects, too (section 7.1). */
 struct psi_tls_ech {
 	uint16_t kdf, aead;   /* HPKE identifiers */
 	uint16_t enc_len;     /* bytes of the encapsulated key */
