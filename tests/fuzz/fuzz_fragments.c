@@ -3,10 +3,9 @@
  * Even: steps of 3 bytes, each of them one piece of one of eight datagrams, whose bytes tell their place. A twin that keeps
  *   a map of bytes says what must become of it, and a datagram must come out byte for byte.
  * Odd: frames of any bytes, each behind its length; what the decoder calls a fragment is taken. */
+#include "../unit/unit_eal.h"
 #include "psi_frag.h"
 
-#include <rte_eal.h>
-#include <rte_mbuf.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -41,17 +40,10 @@ must(bool ok)
 static void
 start(void)
 {
-	static char arg[][24] = {"fuzz_fragments", "--no-huge", "--no-shconf", "--no-pci",
-		"--no-telemetry", "--log-level=error", "-m", "64", "-l", "0"};
 	struct psi_frag_config cfg = {
 		.max = 64, .timeout_ns = TIMEOUT_NS, .hash_seed = 1, .socket = SOCKET_ID_ANY};
-	char *argv[PSI_COUNT(arg) + 1] = {NULL};
 
-	for (size_t i = 0; i < PSI_COUNT(arg); i++)
-		argv[i] = arg[i];
-	must(rte_eal_init((int)PSI_COUNT(arg), argv) >= 0);
-	pool = rte_pktmbuf_pool_create(
-		"frag", MBUFS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	pool = unit_pool(MBUFS);
 	frag = psi_frag_open(&cfg, &stats);
 	must(pool && frag);
 }

@@ -4,9 +4,8 @@
 #include "psi_unit.h"
 
 #include "psi_frag.h"
+#include "unit_eal.h"
 
-#include <rte_eal.h>
-#include <rte_mbuf.h>
 #include <stdio.h>
 
 #define MBUFS	   1023
@@ -21,16 +20,7 @@ static uint32_t mbuf_max; /* of what begin opens */
 static int
 suite_init(void)
 {
-	static char arg[][24] = {"test_frag", "--no-huge", "--no-shconf", "--no-pci",
-		"--no-telemetry", "--log-level=error", "-m", "64", "-l", "0"};
-	char *argv[PSI_COUNT(arg) + 1] = {NULL};
-
-	for (size_t i = 0; i < PSI_COUNT(arg); i++)
-		argv[i] = arg[i];
-	if (rte_eal_init((int)PSI_COUNT(arg), argv) < 0)
-		return 1;
-	pool = rte_pktmbuf_pool_create(
-		"frag", MBUFS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	pool = unit_pool(MBUFS);
 	return !pool;
 }
 

@@ -5,9 +5,8 @@
 
 #include "psi_collector.h"
 #include "psi_worker.h"
+#include "unit_eal.h"
 
-#include <rte_eal.h>
-#include <rte_mbuf.h>
 #include <stdlib.h>
 
 #define RIG_MBUFS  4095
@@ -42,16 +41,7 @@ static struct rte_mempool *rig_pool;
 static inline bool
 rig_eal(void)
 {
-	static char arg[][24] = {"rig", "--no-huge", "--no-shconf", "--no-pci", "--no-telemetry",
-		"--log-level=error", "-m", "64", "-l", "0"};
-	char *argv[PSI_COUNT(arg) + 1] = {NULL};
-
-	for (size_t i = 0; i < PSI_COUNT(arg); i++)
-		argv[i] = arg[i];
-	if (rte_eal_init((int)PSI_COUNT(arg), argv) < 0)
-		return false;
-	rig_pool = rte_pktmbuf_pool_create(
-		"rig", RIG_MBUFS, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	rig_pool = unit_pool(RIG_MBUFS);
 	return rig_pool;
 }
 
