@@ -9,7 +9,9 @@ psi_rc_name(int rc)
 {
 	switch (rc) {
 	case PSI_OK: return "OK";
-#define ERR(sym, value, text) case value: return #sym;
+#define ERR(sym, value, text) \
+	case value:           \
+		return #sym;
 #include "errors.def"
 #undef ERR
 	}
@@ -21,7 +23,9 @@ psi_rc_text(int rc)
 {
 	switch (rc) {
 	case PSI_OK: return "success";
-#define ERR(sym, value, text) case value: return text;
+#define ERR(sym, value, text) \
+	case value:           \
+		return text;
 #include "errors.def"
 #undef ERR
 	}

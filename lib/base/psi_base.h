@@ -39,12 +39,15 @@ enum psi_dir { PSI_C2S = 0, PSI_S2C = 1 };
 
 /* Set-up errors travel up as one line of text, each layer putting its context in front. The caller owns it. */
 struct psi_err {
-	char text[512]; /* NUL-terminated, empty if nothing went wrong, cut with "..." when longer */
+	char text
+		[512]; /* NUL-terminated, empty if nothing went wrong, cut with "..." when longer */
 };
 
 /* psi_err_set writes the text; psi_err_wrap puts "context: " before what is there. Both always return rc, so that
  * `return psi_err_set(err, -EINVAL, "...")` reads well. err may be NULL. Any thread. */
-int psi_err_set(struct psi_err *err, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-int psi_err_wrap(struct psi_err *err, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int psi_err_set(struct psi_err *err, int rc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+int psi_err_wrap(struct psi_err *err, int rc, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #endif

@@ -25,7 +25,8 @@ psi_pool_footprint(uint32_t size, uint32_t cnt)
 static inline void
 psi_pool_init(struct psi_pool *p, void *mem, uint32_t size, uint32_t cnt)
 {
-	*p = (struct psi_pool){.mem = mem, .size = size, .cnt = cnt, .free = cnt ? 0 : PSI_POOL_NONE};
+	*p = (struct psi_pool){
+		.mem = mem, .size = size, .cnt = cnt, .free = cnt ? 0 : PSI_POOL_NONE};
 	p->next = (uint32_t *)(void *)(p->mem + (size_t)size * cnt);
 	for (uint32_t i = 0; i < cnt; i++)
 		p->next[i] = i + 1 < cnt ? i + 1 : PSI_POOL_NONE;

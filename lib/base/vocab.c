@@ -7,8 +7,9 @@ uint32_t
 psi_msg_of(uint8_t hs_type, enum psi_dir dir)
 {
 	switch (hs_type) {
-#define HS(sym, type, name, letter, c2s, s2c)                                                       \
-	case type: return dir == PSI_C2S ? PSI_MSG_##c2s : PSI_MSG_##s2c;
+#define HS(sym, type, name, letter, c2s, s2c) \
+	case type:                            \
+		return dir == PSI_C2S ? PSI_MSG_##c2s : PSI_MSG_##s2c;
 #include "tls_handshake.def"
 #undef HS
 	}
@@ -19,7 +20,9 @@ char
 psi_hs_letter(uint8_t hs_type)
 {
 	switch (hs_type) {
-#define HS(sym, type, name, letter, c2s, s2c) case type: return letter;
+#define HS(sym, type, name, letter, c2s, s2c) \
+	case type:                            \
+		return letter;
 #include "tls_handshake.def"
 #undef HS
 	}
@@ -30,7 +33,9 @@ const char *
 psi_msg_name(uint32_t bit)
 {
 	switch (bit) {
-#define MSG(sym, b) case b: return #sym;
+#define MSG(sym, b) \
+	case b:     \
+		return #sym;
 #include "tls_messages.def"
 #undef MSG
 	}
@@ -41,7 +46,9 @@ const char *
 psi_flag_name(uint64_t bit)
 {
 	switch (bit) {
-#define FLAG(sym, b, text) case b: return #sym;
+#define FLAG(sym, b, text) \
+	case b:            \
+		return #sym;
 #include "ssl_flags.def"
 #undef FLAG
 	}
@@ -52,7 +59,9 @@ const char *
 psi_cert_status_name(uint32_t bit)
 {
 	switch (bit) {
-#define STATUS(sym, b) case b: return #sym;
+#define STATUS(sym, b) \
+	case b:        \
+		return #sym;
 #include "cert_status.def"
 #undef STATUS
 	}
@@ -63,7 +72,9 @@ const char *
 psi_alert_name(uint8_t code)
 {
 	switch (code) {
-#define ALERT(c, name, class) case c: return name;
+#define ALERT(c, name, class) \
+	case c:               \
+		return name;
 #include "tls_alerts.def"
 #undef ALERT
 	}
@@ -74,7 +85,9 @@ const char *
 psi_evidence_name(uint64_t bit)
 {
 	switch (bit) {
-#define EVIDENCE(sym, b, text) case b: return #sym;
+#define EVIDENCE(sym, b, text) \
+	case b:                \
+		return #sym;
 #include "evidence.def"
 #undef EVIDENCE
 	}
@@ -85,7 +98,9 @@ const char *
 psi_evidence_text(uint64_t bit)
 {
 	switch (bit) {
-#define EVIDENCE(sym, b, text) case b: return text;
+#define EVIDENCE(sym, b, text) \
+	case b:                \
+		return text;
 #include "evidence.def"
 #undef EVIDENCE
 	}
@@ -96,7 +111,9 @@ const char *
 psi_tls_note_name(uint32_t bit)
 {
 	switch (bit) {
-#define NOTE(sym, b, text) case b: return #sym;
+#define NOTE(sym, b, text) \
+	case b:            \
+		return #sym;
 #include "tls_notes.def"
 #undef NOTE
 	}
@@ -107,7 +124,9 @@ enum psi_class
 psi_alert_class(uint8_t code)
 {
 	switch (code) {
-#define ALERT(c, name, class) case c: return PSI_CLASS_##class;
+#define ALERT(c, name, class) \
+	case c:               \
+		return PSI_CLASS_##class;
 #include "tls_alerts.def"
 #undef ALERT
 	}
@@ -118,7 +137,9 @@ const char *
 psi_class_name(enum psi_class c)
 {
 	switch (c) {
-#define CLASS(sym, value, name, refusal, text) case PSI_CLASS_##sym: return name;
+#define CLASS(sym, value, name, refusal, text) \
+	case PSI_CLASS_##sym:                  \
+		return name;
 #include "verdict_classes.def"
 #undef CLASS
 	case PSI_CLASS_CNT: break;
@@ -130,7 +151,9 @@ const char *
 psi_class_text(enum psi_class c)
 {
 	switch (c) {
-#define CLASS(sym, value, name, refusal, text) case PSI_CLASS_##sym: return text;
+#define CLASS(sym, value, name, refusal, text) \
+	case PSI_CLASS_##sym:                  \
+		return text;
 #include "verdict_classes.def"
 #undef CLASS
 	case PSI_CLASS_CNT: break;
@@ -142,7 +165,9 @@ bool
 psi_class_is_refusal(enum psi_class c)
 {
 	switch (c) {
-#define CLASS(sym, value, name, refusal, text) case PSI_CLASS_##sym: return refusal;
+#define CLASS(sym, value, name, refusal, text) \
+	case PSI_CLASS_##sym:                  \
+		return refusal;
 #include "verdict_classes.def"
 #undef CLASS
 	case PSI_CLASS_CNT: break;
@@ -154,7 +179,9 @@ const char *
 psi_cipher_name(uint16_t id)
 {
 	switch (id) {
-#define CIPHER(value, name) case value: return name;
+#define CIPHER(value, name) \
+	case value:         \
+		return name;
 #include "tls_ciphers.def"
 #undef CIPHER
 	}
@@ -165,7 +192,9 @@ const char *
 psi_group_name(uint16_t id)
 {
 	switch (id) {
-#define GROUP(value, name) case value: return name;
+#define GROUP(value, name) \
+	case value:        \
+		return name;
 #include "tls_groups.def"
 #undef GROUP
 	}

@@ -20,7 +20,8 @@ struct capture_packet {
 struct capture_reader {
 	int (*next)(struct capture_reader *r, struct capture_packet *p, struct psi_err *err);
 	void (*close)(struct capture_reader *r);
-	uint64_t at; /* byte offset of the packet or block that comes next, or, after an error, that is at fault */
+	uint64_t
+		at; /* byte offset of the packet or block that comes next, or, after an error, that is at fault */
 };
 
 /* open_pcap_file: a pcap file, by libpcap. open_pcapng_file: a pcapng file. NULL with the reason in err; the stream is then

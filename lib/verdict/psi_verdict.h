@@ -13,9 +13,9 @@
 
 struct psi_verdict {
 	enum psi_class class;
-	float confidence;   /* 0..1 */
-	uint64_t evidence;  /* PSI_EVID_* bits, those of the record included */
-	char reason[240];   /* one sentence, ASCII, NUL-terminated; holds nothing from the wire */
+	float confidence;  /* 0..1 */
+	uint64_t evidence; /* PSI_EVID_* bits, those of the record included */
+	char reason[240];  /* one sentence, ASCII, NUL-terminated; holds nothing from the wire */
 };
 
 /* psi_verdict_flow judges a finished flow. r: a record with HANDSHAKE data (END's counters merged in).

@@ -11,14 +11,16 @@ main(void)
 {
 	unsigned int ran, failed;
 
-	if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(psi_unit_suites) != CUE_SUCCESS) {
+	if (CU_initialize_registry() != CUE_SUCCESS ||
+		CU_register_suites(psi_unit_suites) != CUE_SUCCESS) {
 		fprintf(stderr, "cannot register the tests: %s\n", CU_get_error_msg());
 		return 2;
 	}
 	CU_basic_set_mode(CU_BRM_NORMAL);
 	CU_basic_run_tests();
 	ran = CU_get_number_of_tests_run();
-	failed = CU_get_number_of_failures() + CU_get_number_of_tests_failed() + CU_get_number_of_suites_failed();
+	failed = CU_get_number_of_failures() + CU_get_number_of_tests_failed() +
+		 CU_get_number_of_suites_failed();
 	CU_cleanup_registry();
 	if (!ran)
 		fprintf(stderr, "no test ran\n");

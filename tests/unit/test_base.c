@@ -115,11 +115,11 @@ test_bits_are_distinct(void)
 {
 	uint64_t seen = 0;
 
-#define ONE(bit)                                                                                     \
-	do {                                                                                         \
-		CU_ASSERT_EQUAL(__builtin_popcountll(bit), 1);                                       \
-		CU_ASSERT_EQUAL(seen &(bit), 0);                                                     \
-		seen |= (bit);                                                                       \
+#define ONE(bit)                                               \
+	do {                                                   \
+		CU_ASSERT_EQUAL(__builtin_popcountll(bit), 1); \
+		CU_ASSERT_EQUAL(seen &(bit), 0);               \
+		seen |= (bit);                                 \
 	} while (0);
 #define MSG(sym, bit) ONE(bit)
 #include "tls_messages.def"
