@@ -75,7 +75,9 @@ class Edge(unittest.TestCase):
     def test_ledger(self):
         def check(label, _, r, events):
             stats = [e for e in events if e["event_type"] == "stats"]
-            self.assertEqual([s["ledger"] for s in stats], [{"packets": 0, "flows": 0, "records": 0}])
+            # A file that could not be opened as a capture leaves nothing to account for.
+            want = [] if label["status"] == "error" else [{"packets": 0, "flows": 0, "records": 0}]
+            self.assertEqual([s["ledger"] for s in stats], want)
 
         self.each(check)
 
