@@ -31,7 +31,7 @@ struct run {
 	void *queue_mem;
 	struct psi_worker *worker;
 	struct psi_collector *collector;
-	struct psi_trust *trust;
+	struct psi_policy *policy;
 	unsigned int identity; /* enum psi_net_identity */
 	const char *roots;     /* file or folder; NULL: the system's */
 	struct psi_table *table;
@@ -141,23 +141,10 @@ open_output(struct run *r)
 	return 0;
 }
 
-/* Without roots named, the system's; a system that has none is no reason to stop: chains are then UNKNOWN. */
-static int
-open_trust(struct run *r, struct psi_err *err)
-{
-	struct psi_trust_config cfg = {.roots = r->roots, .cache_max = 65536};
-
-	r->trust = psi_trust_open(&cfg, err);
-	if (!r->trust && !r->roots) {
-		cfg.roots = "";
-		r->trust = psi_trust_open(&cfg, err);
-	}
-	return r->trust ? 0 : -EINVAL;
-}
-
 static int
 open_engine(struct run *r, struct psi_err *err)
 {
+	struct psi_policy_config pc = {.trust = {.roots = r->roots, .cache_max = 65536}};
 	struct psi_worker_config wc;
 	struct psi_collector_config cc;
 
@@ -168,10 +155,10 @@ open_engine(struct run *r, struct psi_err *err)
 	if (!r->pool || !r->queue_mem || open_output(r) != 0)
 		return psi_err_set(err, -ENOMEM, "no memory for packet buffers");
 	psi_handoff_init(&r->queue, r->queue_mem, QUEUE_BYTES);
-	if (open_trust(r, err) != 0)
+	if (!(r->policy = psi_policy_open(&pc, err)))
 		return -EINVAL;
 	psi_collector_defaults(&cc);
-	cc.trust = r->trust;
+	cc.policy = r->policy;
 	cc.sink = on_event;
 	cc.ctx = r;
 	r->collector = psi_collector_open(&cc, err);
@@ -187,7 +174,7 @@ close_engine(struct run *r)
 {
 	psi_worker_close(r->worker);
 	psi_collector_close(r->collector);
-	psi_trust_close(r->trust);
+	psi_policy_close(r->policy);
 	psi_table_close(r->table);
 	rte_mempool_free(r->pool);
 	free(r->queue_mem);

@@ -44,6 +44,15 @@ psi_collector_close(struct psi_collector *c)
 	free(c);
 }
 
+struct psi_policy *
+psi_collector_set_policy(struct psi_collector *c, struct psi_policy *p)
+{
+	struct psi_policy *before = c->cfg.policy;
+
+	c->cfg.policy = p;
+	return before;
+}
+
 /* Without anything to check against: whether the leaf's time had come and had not passed. */
 static uint32_t
 status_by_dates(const struct chain *c, int64_t now)
@@ -64,22 +73,23 @@ check(struct psi_collector *c, const struct psi_rec *r, const struct chain *chai
 {
 	struct psi_trust_query q = {
 		.role = PSI_TRUST_SERVER, .time_s = (int64_t)(r->start_ns / 1000000000ull)};
+	struct psi_trust *trust = c->cfg.policy ? c->cfg.policy->trust : NULL;
 	struct psi_trust_der der[CHAIN_CERT_MAX];
 	const uint8_t *p = chain ? chain->der : NULL;
 
 	*out = (struct psi_trust_result){.status = PSI_CERT_NOT_CHECKED};
 	if (!chain || !chain->cert_cnt || chain->raw)
 		return;
-	if (!c->cfg.trust) {
+	if (!trust) {
 		out->status = status_by_dates(chain, q.time_s);
 		return;
 	}
 	memcpy(q.key, chain->key, sizeof(q.key));
 	q.sni = psi_rec_piece(r, PSI_VAR_SNI, &q.sni_len);
-	if (!psi_trust_find(c->cfg.trust, &q, out)) {
+	if (!psi_trust_find(trust, &q, out)) {
 		for (uint32_t i = 0; i < chain->cert_cnt; p += chain->der_len[i++])
 			der[i] = (struct psi_trust_der){.p = p, .len = chain->der_len[i]};
-		psi_trust_check(c->cfg.trust, &q, der, chain->cert_cnt, out);
+		psi_trust_check(trust, &q, der, chain->cert_cnt, out);
 	}
 	/* The issuer may be among what was not kept: that there is none must not be said. */
 	if (chain->cut && out->findings & PSI_TRUST_missing_intermediate) {

@@ -9,22 +9,21 @@
 #include "psi_base.h"
 #include "psi_event.h"
 #include "psi_handoff.h"
+#include "psi_policy.h"
 #include "psi_stats.h"
-#include "psi_trust.h"
 
 struct psi_collector_config {
 	uint32_t
 		chain_max; /* distinct certificate chains remembered; the least recently used goes first */
-	uint32_t join_max; /* flows whose handshake data waits for their end; likewise */
-	struct psi_trust
-		*trust;	 /* what chains are checked against; NULL: their dates only. The caller's */
-	bool handshakes; /* make tls_handshake events, too */
+	uint32_t join_max;	   /* flows whose handshake data waits for their end; likewise */
+	struct psi_policy *policy; /* what the operator gave; NULL: nothing. The caller's */
+	bool handshakes;	   /* make tls_handshake events, too */
 	/* A finished event. It is good during the call only. */
 	void (*sink)(void *ctx, const struct psi_event *e);
 	void *ctx;
 };
 
-/* psi_collector_defaults: what `pinsight read` uses; sink and trust are left NULL. */
+/* psi_collector_defaults: what `pinsight read` uses; sink and policy are left NULL. */
 void psi_collector_defaults(struct psi_collector_config *cfg);
 
 struct psi_collector;
@@ -33,6 +32,10 @@ struct psi_collector;
 struct psi_collector *
 psi_collector_open(const struct psi_collector_config *cfg, struct psi_err *err);
 void psi_collector_close(struct psi_collector *c);
+
+/* psi_collector_set_policy: from now on p; NULL: nothing. Returns the one before, which the collector no longer knows:
+ * the caller closes it. */
+struct psi_policy *psi_collector_set_policy(struct psi_collector *c, struct psi_policy *p);
 
 /* psi_collector_poll takes at most max records from a queue. Returns how many it took. */
 uint32_t psi_collector_poll(struct psi_collector *c, struct psi_handoff *q, uint32_t max);
