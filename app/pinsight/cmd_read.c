@@ -303,14 +303,6 @@ parse_identity(const char *text, unsigned int *identity)
 }
 
 static int
-option_error(const char *arg)
-{
-	if (optopt && optopt < 128 && strncmp(arg, "--", 2) != 0)
-		return usage_error("read", "there is no option '-%c'", optopt);
-	return usage_error("read", "there is no option '%s'", arg);
-}
-
-static int
 parse(struct run *r, int argc, char **argv)
 {
 	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
@@ -335,7 +327,7 @@ parse(struct run *r, int argc, char **argv)
 			break;
 		case 'h': fputs(help, stdout); return 'h';
 		case ':': return usage_error("read", "%s wants a value", argv[optind - 1]);
-		default: return option_error(argv[optind - 1]);
+		default: return option_error("read", argv[optind - 1]);
 		}
 	}
 	if (r->json && r->failed_only)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "pinsight.h"
 
+#include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,8 @@ static const struct {
 	const char *args, *text;
 } commands[] = {
 	{"read", cmd_read, "FILE...", "read captures, print TLS flows and what became of them"},
+	{"events", cmd_events, "", "print the events of a running engine as they are made"},
+	{"stats", cmd_stats, "", "print the ledger of a running engine"},
 };
 #define COMMAND_CNT (sizeof(commands) / sizeof(commands[0]))
 
@@ -48,6 +51,14 @@ usage_error(const char *command, const char *fmt, ...)
 	va_end(ap);
 	fprintf(stderr, "\nSee: pinsight %s%s--help\n", command ? command : "", command ? " " : "");
 	return EXIT_USAGE;
+}
+
+int
+option_error(const char *command, const char *arg)
+{
+	if (optopt && optopt < 128 && strncmp(arg, "--", 2) != 0)
+		return usage_error(command, "there is no option '-%c'", optopt);
+	return usage_error(command, "there is no option '%s'", arg);
 }
 
 int

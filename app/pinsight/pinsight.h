@@ -6,9 +6,16 @@
 
 enum { EXIT_DONE = 0, EXIT_TROUBLE = 1, EXIT_USAGE = 2 };
 
+#define RING_PATH "/dev/shm/pinsight.ring" /* where the ring is, unless told otherwise */
+
+int cmd_events(int argc, char **argv);
 int cmd_read(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
 
 /* usage_error: one line on what is wrong and one on where help is; returns EXIT_USAGE. */
 int usage_error(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* option_error: getopt_long met an option that is not there; arg: as it was written. Returns EXIT_USAGE. */
+int option_error(const char *command, const char *arg);
 
 #endif
