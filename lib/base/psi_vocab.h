@@ -38,6 +38,14 @@ enum psi_class {
 	PSI_CLASS_CNT
 };
 
+/* What the certificates of a flow are by the operator's pins. */
+enum psi_pin {
+#define PIN(sym, value, name, text) PSI_PIN_##sym = value,
+#include "pin_results.def"
+#undef PIN
+	PSI_PIN_CNT
+};
+
 /* What a flow shows and what a verdict rests on, 64 bits. */
 #define EVIDENCE(sym, bit, text) static const uint64_t PSI_EVID_##sym = bit;
 #include "evidence.def"
@@ -74,6 +82,8 @@ const char *psi_evidence_text(uint64_t bit);
 const char *psi_tls_note_name(uint32_t bit);
 const char *psi_class_name(enum psi_class c);
 const char *psi_class_text(enum psi_class c);
+const char *psi_pin_name(enum psi_pin p);
+const char *psi_pin_text(enum psi_pin p);
 
 /* psi_class_is_refusal: true when the class says that the client refused the server's certificate. */
 bool psi_class_is_refusal(enum psi_class c);

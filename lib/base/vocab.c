@@ -161,6 +161,34 @@ psi_class_text(enum psi_class c)
 	return NULL;
 }
 
+const char *
+psi_pin_name(enum psi_pin p)
+{
+	switch (p) {
+#define PIN(sym, value, name, text) \
+	case PSI_PIN_##sym:         \
+		return name;
+#include "pin_results.def"
+#undef PIN
+	case PSI_PIN_CNT: break;
+	}
+	return NULL;
+}
+
+const char *
+psi_pin_text(enum psi_pin p)
+{
+	switch (p) {
+#define PIN(sym, value, name, text) \
+	case PSI_PIN_##sym:         \
+		return text;
+#include "pin_results.def"
+#undef PIN
+	case PSI_PIN_CNT: break;
+	}
+	return NULL;
+}
+
 bool
 psi_class_is_refusal(enum psi_class c)
 {

@@ -114,6 +114,7 @@ heed_staple(const struct psi_rec *r, const struct chain *chain, struct psi_trust
 static void
 tell(struct psi_collector *c, const struct psi_rec *r, enum psi_event_type type)
 {
+	struct psi_verdict_known known = {0};
 	struct psi_verdict verdict;
 	struct flow_view v = {.rec = r, .verdict = &verdict};
 	struct psi_event_w w;
@@ -122,7 +123,8 @@ tell(struct psi_collector *c, const struct psi_rec *r, enum psi_event_type type)
 		v.chain[d] = r->has_chain[d] ? chains_find(&c->chains, r->chain_key[d]) : NULL;
 	check(c, r, v.chain[PSI_S2C], &v.trust);
 	heed_staple(r, v.chain[PSI_S2C], &v.trust);
-	psi_verdict_flow(r, v.trust.status, &verdict);
+	known.cert_status = v.trust.status;
+	psi_verdict_flow(r, &known, &verdict);
 	psi_event_begin(&w, c->buf, PSI_EVENT_MAX, type);
 	encode_flow(&w, &v);
 	psi_stat_inc(&c->stats, PSI_STAT_event_out);

@@ -13,8 +13,9 @@
 #include "evidence.def"
 #undef EVIDENCE
 
-/* BY_CODE stands in patterns.def where a class stands. */
+/* BY_CODE stands in patterns.def, SAME in pin_patterns.def where a class stands. */
 #define PSI_CLASS_BY_CODE PSI_CLASS_CNT
+#define PSI_CLASS_SAME	  PSI_CLASS_CNT
 
 struct outcome {
 	uint64_t pattern;
@@ -130,12 +131,22 @@ conditions(const struct psi_rec *r)
 
 /* weights: what is known of the certificate itself. */
 static uint64_t
-weights(uint32_t cert_status)
+weights(const struct psi_verdict_known *known)
 {
+	static const uint64_t by_pin[PSI_PIN_CNT] = {
+		[PSI_PIN_MATCH] = PSI_EVID_pinset_match,
+		[PSI_PIN_BACKUP_MATCH] = PSI_EVID_pinset_match | PSI_EVID_pinset_backup,
+		[PSI_PIN_MISMATCH] = PSI_EVID_pinset_mismatch,
+		[PSI_PIN_EXPIRED] = PSI_EVID_pinset_expired,
+		[PSI_PIN_NOT_VISIBLE] = PSI_EVID_pinset_not_visible,
+	};
+	uint32_t cert_status = known->cert_status;
+
 	return when(cert_status & PSI_CERT_EXPIRED, PSI_EVID_cert_expired) |
 	       when(cert_status & PSI_CERT_NOT_VALID_YET, PSI_EVID_cert_not_valid_yet) |
 	       when(cert_status & PSI_CERT_SELF_SIGNED, PSI_EVID_cert_self_signed) |
-	       when(cert_status & PSI_CERT_INVALID_SIGNATURE, PSI_EVID_cert_bad_signature);
+	       when(cert_status & PSI_CERT_INVALID_SIGNATURE, PSI_EVID_cert_bad_signature) |
+	       (known->pin < PSI_PIN_CNT ? by_pin[known->pin] : 0);
 }
 
 /* ---- the rules ---- */
@@ -154,6 +165,31 @@ judge(uint64_t s)
 #undef E
 	PSI_ASSERT(false, "the last row of patterns.def fits everything");
 	return (struct outcome){.class = PSI_CLASS_INCOMPLETE, .reason = ""};
+}
+
+/* What the pinset for the host makes of it. added: what goes behind the sentence. */
+static void
+heed_pins(struct outcome *o, uint64_t s, const char **added)
+{
+	const uint32_t from = 1u << o->class;
+
+#define E(sym) PSI_EVID_##sym
+#define C(sym) COND_##sym
+#define K(sym) (1u << PSI_CLASS_##sym)
+#define PIN_RULE(sym, from_any, need, without, to, sure, text)                           \
+	if (from & (from_any) && (s & (need)) == (need) && !(s & (without))) {           \
+		if (PSI_CLASS_##to == PSI_CLASS_SAME)                                    \
+			*added = text;                                                   \
+		else                                                                     \
+			*o = (struct outcome){                                           \
+				o->pattern, (enum psi_class)PSI_CLASS_##to, sure, text}; \
+		return;                                                                  \
+	}
+#include "pin_patterns.def"
+#undef PIN_RULE
+#undef K
+#undef C
+#undef E
 }
 
 /* A refusal whose cause is hidden, of a certificate that is itself at fault: the client is right, and the fault is
@@ -243,16 +279,19 @@ write_reason(struct psi_verdict *out, const char *reason, const char *because,
 }
 
 void
-psi_verdict_flow(const struct psi_rec *r, uint32_t cert_status, struct psi_verdict *out)
+psi_verdict_flow(
+	const struct psi_rec *r, const struct psi_verdict_known *known, struct psi_verdict *out)
 {
-	uint64_t evidence = r->evidence | weights(cert_status) |
+	uint64_t evidence = r->evidence | weights(known) |
 			    when(!r->pkts[PSI_C2S] || !r->pkts[PSI_S2C], PSI_EVID_one_sided);
-	struct outcome o = judge(evidence | conditions(r));
+	uint64_t all = evidence | conditions(r);
+	struct outcome o = judge(all);
 	const char *because = "";
 
 	if (o.class == PSI_CLASS_BY_CODE)
 		o.class = psi_alert_class(certificate_alert(r)->code);
-	blame_certificate(&o, cert_status, &because);
+	heed_pins(&o, all, &because);
+	blame_certificate(&o, known->cert_status, &because);
 	out->class = o.class;
 	out->confidence = o.confidence;
 	out->evidence = evidence | o.pattern;

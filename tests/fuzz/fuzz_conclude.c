@@ -63,9 +63,13 @@ judge(const struct psi_tls *t, const struct psi_tls_facts *f)
 			.encrypted = (f->alert[i].flags & PSI_TLS_ALERT_ENCRYPTED) != 0,
 			.closing = (f->alert[i].flags & PSI_TLS_ALERT_CLOSING) != 0};
 	for (uint32_t status = 0; status < 0x200; status += 0x3f) {
-		psi_verdict_flow(r, status, &v);
+		struct psi_verdict_known k = {
+			.cert_status = status, .pin = status / 0x3f % PSI_PIN_CNT};
+
+		psi_verdict_flow(r, &k, &v);
 		MUST(v.class > PSI_CLASS_NONE && v.class < PSI_CLASS_CNT);
-		MUST(v.class != PSI_CLASS_PINNED);
+		MUST(v.class != PSI_CLASS_PINNED ||
+			v.evidence & (PSI_EVID_pinset_mismatch | PSI_EVID_pinset_not_visible));
 		MUST(v.confidence > 0 && v.confidence <= 1);
 		MUST((v.evidence & r->evidence) == r->evidence);
 		MUST(memchr(v.reason, 0, sizeof(v.reason)) && v.reason[0]);

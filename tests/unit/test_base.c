@@ -107,6 +107,9 @@ test_vocabulary_relations(void)
 	CU_ASSERT(psi_class_is_refusal(PSI_CLASS_PINNED));
 	CU_ASSERT_FALSE(psi_class_is_refusal(PSI_CLASS_NORMAL));
 	CU_ASSERT_STRING_EQUAL(psi_class_name(PSI_CLASS_CLIENT_REJECTED), "client_rejected");
+	CU_ASSERT_STRING_EQUAL(psi_pin_name(PSI_PIN_BACKUP_MATCH), "backup_match");
+	CU_ASSERT_PTR_NULL(psi_pin_name(PSI_PIN_CNT));
+	CU_ASSERT_PTR_NULL(psi_pin_text(PSI_PIN_CNT));
 }
 
 /* Every bit of a table is one bit, and no two rows share one. */

@@ -60,9 +60,11 @@ struct row {
 	uint32_t note;
 };
 
+static const struct psi_verdict_known nothing_known;
+
 static void
-judge(const struct row *row, uint16_t version, uint32_t flight, uint32_t status,
-	struct psi_verdict *v)
+judge_known(const struct row *row, uint16_t version, uint32_t flight,
+	const struct psi_verdict_known *known, struct psi_verdict *v)
 {
 	struct psi_rec *r = malloc(sizeof(*r));
 	struct script s;
@@ -70,8 +72,15 @@ judge(const struct row *row, uint16_t version, uint32_t flight, uint32_t status,
 	script_run(
 		&s, 0, version, version == TLS13 ? GCM128 : FULL_GCM, flight, row->note, row->line);
 	record_of(r, &s);
-	psi_verdict_flow(r, status, v);
+	psi_verdict_flow(r, known, v);
 	free(r);
+}
+
+static void
+judge(const struct row *row, uint16_t version, uint32_t flight, uint32_t status,
+	struct psi_verdict *v)
+{
+	judge_known(row, version, flight, &(struct psi_verdict_known){.cert_status = status}, v);
 }
 
 static void
@@ -90,7 +99,7 @@ check(const struct row *row, uint16_t version, uint32_t flight, uint32_t status)
 	CU_ASSERT(v.confidence > 0 && v.confidence <= 1);
 	CU_ASSERT(strlen(v.reason) > 20 && strlen(v.reason) < sizeof(v.reason) - 1);
 	CU_ASSERT_PTR_NULL(strchr(v.reason, '%'));
-	CU_ASSERT_NOT_EQUAL(v.class, PSI_CLASS_PINNED); /* never from one flow */
+	CU_ASSERT_NOT_EQUAL(v.class, PSI_CLASS_PINNED); /* never from one flow by itself */
 }
 
 #define CHECK_ALL(rows, version, flight, status)     \
@@ -381,6 +390,88 @@ test_certificate_at_fault(void)
 	}
 }
 
+/* With the operator's pinset. Expected classes by hand: a mismatch turns a refusal that leaves its cause open into
+ * `pinned`, a match leaves it as it was, and a cause that the client gave in clear stands. */
+static void
+test_pins(void)
+{
+#define PIN(sym) PSI_PIN_##sym
+	static const struct {
+		const char *line;
+		uint16_t version;
+		enum psi_pin pin;
+		enum psi_class class;
+		uint32_t status;
+		uint32_t note;
+	} t[] = {
+		{"C!48 CF", TLS12, PIN(MISMATCH), PSI_CLASS_PINNED},
+		{"C!42 CF", TLS12, PIN(MISMATCH), PSI_CLASS_PINNED},
+		{"C!46 CF", TLS12, PIN(MISMATCH), PSI_CLASS_PINNED},
+		{"C!80 CF", TLS12, PIN(MISMATCH), PSI_CLASS_PINNED},
+		{"C!45 CF", TLS12, PIN(MISMATCH), PSI_CLASS_CERTIFICATE_EXPIRED},
+		{"C!44 CF", TLS12, PIN(MISMATCH), PSI_CLASS_CERTIFICATE_REVOKED},
+		{"C!43 CF", TLS12, PIN(MISMATCH), PSI_CLASS_CERTIFICATE_UNSUPPORTED},
+		{"C!47 CF", TLS12, PIN(MISMATCH), PSI_CLASS_HANDSHAKE_FAILURE},
+		{"Cx Ck Ch40 Ca26 CF", TLS12, PIN(MISMATCH), PSI_CLASS_PINNED},
+		{"CF SF", TLS12, PIN(MISMATCH), PSI_CLASS_PINNED},
+		{DONE12 "CR", TLS12, PIN(MISMATCH), PSI_CLASS_PINNED},
+		{DONE12 "Sd75 CR", TLS12, PIN(MISMATCH), PSI_CLASS_PINNED},
+		{DONE12 "CR", TLS12, PIN(MISMATCH), PSI_CLASS_PINNED, PSI_CERT_EXPIRED},
+		/* Nobody refused anything, whatever the pins say. */
+		{DONE12 "Cd99 Sd99 CR", TLS12, PIN(MISMATCH), PSI_CLASS_NORMAL},
+		{DONE12 "C. CF", TLS12, PIN(MISMATCH), PSI_CLASS_NORMAL},
+		{"Cx S!42 SF CF", TLS12, PIN(MISMATCH), PSI_CLASS_CLIENT_CERTIFICATE},
+		{DONE12 "CR", TLS12, PIN(MISMATCH), PSI_CLASS_INCOMPLETE, 0, PSI_TLS_GAP},
+		/* The genuine key. */
+		{"C!48 CF", TLS12, PIN(MATCH), PSI_CLASS_UNKNOWN_CA},
+		{DONE12 "CR", TLS12, PIN(MATCH), PSI_CLASS_CLIENT_REJECTED},
+		{DONE12 "CR", TLS12, PIN(BACKUP_MATCH), PSI_CLASS_CLIENT_REJECTED},
+		{DONE12 "CR", TLS12, PIN(MATCH), PSI_CLASS_CERTIFICATE_EXPIRED, PSI_CERT_EXPIRED},
+		/* No certificate to compare. */
+		{"S1200 C19 CF", TLS13, PIN(NOT_VISIBLE), PSI_CLASS_PINNED},
+		{"S1200 C53 CR", TLS13, PIN(NOT_VISIBLE), PSI_CLASS_PINNED},
+		{"S1200 CF SF", TLS13, PIN(NOT_VISIBLE), PSI_CLASS_PINNED},
+		{"S1200 C!48 CF", TLS13, PIN(NOT_VISIBLE), PSI_CLASS_UNKNOWN_CA},
+		{"S1200 C19 CF", TLS13, PIN(NOT_VISIBLE), PSI_CLASS_HANDSHAKE_FAILURE, 0,
+			PSI_TLS_PSK_ACCEPTED},
+		{"S1200 C53 C100 S500 CR", TLS13, PIN(NOT_VISIBLE), PSI_CLASS_NORMAL},
+		/* A pinset out of date, or none. */
+		{DONE12 "CR", TLS12, PIN(EXPIRED), PSI_CLASS_CLIENT_REJECTED},
+		{DONE12 "CR", TLS12, PIN(NONE), PSI_CLASS_CLIENT_REJECTED},
+	};
+
+	for (size_t i = 0; i < PSI_COUNT(t); i++) {
+		struct row row = {.line = t[i].line, .note = t[i].note};
+		struct psi_verdict_known known = {.cert_status = t[i].status, .pin = t[i].pin};
+		struct psi_verdict v, plain;
+
+		judge_known(&row, t[i].version, t[i].version == TLS13 ? FLIGHT13 : FLIGHT12, &known,
+			&v);
+		known.pin = PIN(NONE);
+		judge_known(&row, t[i].version, t[i].version == TLS13 ? FLIGHT13 : FLIGHT12, &known,
+			&plain);
+		CU_ASSERT_EQUAL(v.class, t[i].class);
+		if (v.class != t[i].class)
+			printf("\n  %s with %s: %s (%s)\n", t[i].line, psi_pin_name(t[i].pin),
+				psi_class_name(v.class), v.reason);
+		CU_ASSERT(v.confidence > 0 && v.confidence <= 1);
+		CU_ASSERT(strlen(v.reason) > 20 && strlen(v.reason) < sizeof(v.reason) - 1);
+		CU_ASSERT_PTR_NULL(strchr(v.reason, '%'));
+		CU_ASSERT_EQUAL(v.evidence & PATTERNS, plain.evidence & PATTERNS);
+		if (v.class != PSI_CLASS_PINNED)
+			CU_ASSERT(v.class == plain.class && v.confidence == plain.confidence);
+		CU_ASSERT_EQUAL(v.evidence & ~plain.evidence,
+			t[i].pin == PIN(MATCH) ? PSI_EVID_pinset_match
+			: t[i].pin == PIN(BACKUP_MATCH)
+				? PSI_EVID_pinset_match | PSI_EVID_pinset_backup
+			: t[i].pin == PIN(MISMATCH)    ? PSI_EVID_pinset_mismatch
+			: t[i].pin == PIN(EXPIRED)     ? PSI_EVID_pinset_expired
+			: t[i].pin == PIN(NOT_VISIBLE) ? PSI_EVID_pinset_not_visible
+						       : 0);
+	}
+#undef PIN
+}
+
 static void
 test_holes(void)
 {
@@ -400,12 +491,12 @@ test_holes(void)
 		case 5: r->note |= PSI_TLS_LOST_SYNC; break;
 		case 6: r->messages &= ~PSI_MSG_CLIENT_HELLO; break;
 		}
-		psi_verdict_flow(r, 0, &v);
+		psi_verdict_flow(r, &nothing_known, &v);
 		CU_ASSERT_EQUAL(v.class, PSI_CLASS_INCOMPLETE);
 		CU_ASSERT_EQUAL(!!(v.evidence & PSI_EVID_one_sided), i < 2);
 		/* Data both ways settles it all the same. */
 		r->evidence |= PSI_EVID_client_data | PSI_EVID_server_data;
-		psi_verdict_flow(r, 0, &v);
+		psi_verdict_flow(r, &nothing_known, &v);
 		CU_ASSERT_EQUAL(v.class, PSI_CLASS_NORMAL);
 	}
 	free(r);
@@ -421,7 +512,7 @@ test_cut_hello_is_no_hole(void)
 	script_run(&s, 0, TLS12, FULL_GCM, FLIGHT12, PSI_TLS_HELLO_CUT, "CF SF");
 	record_of(r, &s);
 	r->err = PSI_E_LIMIT;
-	psi_verdict_flow(r, 0, &v);
+	psi_verdict_flow(r, &nothing_known, &v);
 	CU_ASSERT_EQUAL(v.class, PSI_CLASS_CLIENT_REJECTED);
 	free(r);
 }
@@ -432,7 +523,7 @@ test_not_tls(void)
 	struct psi_rec *r = calloc(1, sizeof(*r));
 	struct psi_verdict v;
 
-	psi_verdict_flow(r, 0, &v);
+	psi_verdict_flow(r, &nothing_known, &v);
 	CU_ASSERT_EQUAL(v.class, PSI_CLASS_NOT_TLS);
 	check(&(struct row){"SF CF", 0, PSI_CLASS_HANDSHAKE_FAILURE, PSI_TLS_PEER_NOT_TLS}, 0,
 		PSI_MSG_CLIENT_HELLO, 0);
@@ -449,6 +540,12 @@ test_reason(void)
 		"The client refused the server's certificate with alert unknown_ca (48) and ended the "
 		"connection: it does not know the CA, or it accepts only its own. The certificate "
 		"is self-signed.");
+	judge_known(&(struct row){DONE12 "Ca26 Sa26 CF"}, TLS12, FLIGHT12,
+		&(struct psi_verdict_known){.pin = PSI_PIN_MATCH}, &v);
+	CU_ASSERT_STRING_EQUAL(v.reason,
+		"The client completed the handshake, then said goodbye at once without sending anything, "
+		"as applications do that check the certificate themselves. The server's key is one of "
+		"the host's pinset: pinning is not the cause.");
 	judge(&(struct row){"S!40 SF CF"}, TLS12, FLIGHT12, 0, &v);
 	CU_ASSERT_STRING_EQUAL(
 		v.reason, "The server broke the handshake off with alert handshake_failure (40).");
@@ -470,6 +567,7 @@ static CU_TestInfo tests[] = {
 	{"B2", test_b2},
 	{"server alerts", test_server_alerts},
 	{"certificate at fault", test_certificate_at_fault},
+	{"pins", test_pins},
 	{"holes", test_holes},
 	{"a cut hello is no hole", test_cut_hello_is_no_hole},
 	{"not TLS", test_not_tls},
