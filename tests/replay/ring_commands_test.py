@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""pinsight events and pinsight stats over rings whose events are encoded here, by the layout of psi_event.h.
+"""pinsight events, stats and top over rings whose events are encoded here, by the layout of psi_event.h.
 
     ring_commands_test.py ROOT EVENT2JSON EVENTS2RING PINSIGHT
 """
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -104,16 +105,59 @@ with tempfile.TemporaryDirectory() as tmp:
     fill(event('tls_flow', 1, CLASS=1))
     assert 'no stats event, and its engine has stopped' in run('stats', '--ring=' + RING, status=1).stderr
 
+    # The picture: 24 lines of at most 80 columns; hosts by refusals, names made harmless; rates as the engine tells them.
+    worker = {'WORKER_ID': 0, 'WORKER_LCORE': 1, 'WORKER_LOAD': 0.5, 'WORKER_QUEUE': 25, 'WORKER_QUEUE_MAX': 100,
+              'WORKER_RATES': [(b'pkt_rx', 1234567), (b'pkt_rx_bytes', 10**9), (b'pkt_drop_depth', 3)]}
+    busy = [event('tls_flow', i, TLS_SNI=b'app.example', SRC_IP=bytes([10, 0, 0, 1]), CLASS=2) for i in (1, 2, 3)]
+    busy += [event('tls_flow', 4, DEST_IP=bytes([192, 0, 2, 9]), CLASS=3), event('tls_flow', 5, TLS_SNI=b'\x1b[31mx', CLASS=3),
+             event('tls_flow', 6, TLS_SNI=b'fine.example', CLASS=1),
+             event('finding', 7, FINDING_SNI=b'app.example', FINDING_CLIENT=bytes([10, 0, 0, 1]), FINDING_CLASS=b'host_pinned_for_client',
+                   FINDING_CONFIDENCE=0.98),
+             event('stats', 8, STATS_FLOWS_ALIVE=42, STATS_LOST_PKTS=0, STATS_LOST_FLOWS=0, STATS_LOST_RECS=0,
+                   STATS_COUNTERS=[(b'pkt_rx', 10**9)], STATS_RATES=[(b'pkt_rx', 1234567), (b'pkt_rx_bytes', 10**9)], STATS_WORKERS=[worker])]
+    fill(b''.join(busy))
+    text = run('top', '--once', '--ring=' + RING).stdout
+    lines = text.split('\n')[:-1]
+    assert len(lines) == 23 and max(map(len, lines)) <= 80 and '\033' not in text, text
+    assert '1.23M packets/s' in lines[1] and '8.00G bit/s' in lines[1] and '42 alive' in lines[1], lines[1]
+    assert 'ledger balanced' in lines[2] and 'engine stopped' in lines[0], text
+    assert lines[5].split() == ['0', '1', '50%', '1.23M', '8.00G', '0', '3', '25%'], lines[5]
+    verdicts = {x[:24].strip(): x[24:41].split() for x in lines if x[:6] in ('pinned', 'unknow', 'normal')}
+    assert verdicts == {'normal': ['1', '1'], 'pinned': ['3', '3'], 'unknown_ca': ['2', '2']}, verdicts
+    hosts = [x[44:].split() for x in lines[8:11]]
+    assert hosts == [['app.example', '3'], ['192.0.2.9', '1'], ['\\x1B[31mx', '1']], hosts
+    assert any(x.split() == ['host_pinned_for_client', '98%', '10.0.0.1', 'app.example'] for x in lines), text
+    assert '--once prints one picture' in run('top', '--ring=' + RING, status=2).stderr  # no terminal
+
+    # In a terminal: it paints, explains itself and leaves when told.
+    pid, fd = pty.fork()
+    if pid == 0:
+        os.environ.update(TERM='xterm', LINES='24', COLUMNS='80')
+        os.execv(PINSIGHT, [PINSIGHT, 'top', '--refresh=100', '--ring=' + RING])
+    seen = b''
+    for key, want in [(b'h', b'app.example'), (b'x', b'What the columns mean'), (b'q', b'engine stopped')]:
+        while want not in seen:
+            seen += os.read(fd, 65536)
+        seen = b''
+        os.write(fd, key)
+    try:
+        while os.read(fd, 65536):
+            pass
+    except OSError:
+        pass  # the terminal is gone with the program
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
     # Called wrongly, or with what is no ring.
     for args, said in [(['events', '--verdict=pin'], "no verdict 'pin'"), (['events', '--client=x'], '10.0.0.0/8'),
                        (['events', '--type=flow'], 'tls_handshake'), (['events', '--since=yesterday'], '90s'),
                        (['events', '--host='], '.a.example'), (['events', '--count=0'], 'from 1'), (['events', 'x.pcap'], 'pinsight read'),
-                       (['events', '--jsn'], "'--jsn'"), (['stats', '--wait=x'], '--wait'), (['stats', 'x'], "'x'")]:
+                       (['events', '--jsn'], "'--jsn'"), (['stats', '--wait=x'], '--wait'), (['stats', 'x'], "'x'"),
+                       (['top', '--refresh=1'], 'from 100'), (['top', 'x'], "'x'")]:
         p = run(*args, status=2)
         assert said in p.stderr and '--help' in p.stderr, (args, p.stderr)
     with open(RING, 'wb') as f:
         f.write(b'not a ring' * 1000)
     assert RING in run('events', '--ring=' + RING, status=1).stderr
-    for c in ('events', 'stats'):
+    for c in ('events', 'stats', 'top'):
         assert run(c, '--help').stdout.startswith('usage: pinsight ' + c)
-print('pinsight events and stats say what the rings hold')
+print('pinsight events, stats and top say what the rings hold')
