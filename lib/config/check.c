@@ -83,10 +83,16 @@ pins(struct check *k)
 	for (uint32_t i = 0; i < k->c->pub.pins_cnt; i++) {
 		const struct psi_config_pinset *p = &k->c->pub.pins[i];
 
-		if (!p->spki_sha256.cnt && !p->backup_spki_sha256.cnt && !p->ca_spki_sha256.cnt &&
-			!p->cert_sha256.cnt)
+		bool none = !p->spki_sha256.cnt && !p->backup_spki_sha256.cnt &&
+			    !p->ca_spki_sha256.cnt && !p->cert_sha256.cnt;
+
+		if (none && p->action != PSI_PIN_UNPINNED)
 			wrong(k, LIST_pins, p->at,
 				"no pin; expected one of spki_sha256, backup_spki_sha256, ca_spki_sha256, cert_sha256 in",
+				p->name);
+		if (!none && p->action == PSI_PIN_UNPINNED)
+			wrong(k, LIST_pins, p->at,
+				"pins where \"action: unpinned\" says that there are none in",
 				p->name);
 	}
 	NAMES_DIFFER(k, pins, name);

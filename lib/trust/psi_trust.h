@@ -68,6 +68,8 @@ struct psi_trust_result {
 	uint32_t findings; /* enum psi_trust_finding bits */
 	int32_t error;	   /* libcrypto's first complaint, dates aside (X509_V_ERR_*); 0: none */
 	uint32_t path_cnt; /* certificates in the path that was built, root included */
+	bool has_root;	   /* the path ends at one of our roots; sent along or not, its key is: */
+	uint8_t root_spki_sha256[32];
 };
 
 struct psi_trust_count {

@@ -97,7 +97,9 @@ judge(const struct verdict *v, const struct psi_trust_query *q, struct psi_trust
 		.findings = v->findings,
 		.error = v->error,
 		.path_cnt = v->path_cnt,
+		.has_root = v->has_root,
 	};
+	memcpy(out->root_spki_sha256, v->root_spki, sizeof(v->root_spki));
 	if (path & ~leaf & leaf_bad)
 		out->findings |= PSI_TRUST_issuer_dates;
 	if (q->time_s >= v->revoked_at)

@@ -302,6 +302,20 @@ path_dates(const STACK_OF(X509) * path, struct verdict *v)
 	}
 }
 
+/* The key of the last certificate: pins of applications often name a root, which servers do not send. */
+static void
+path_root(const STACK_OF(X509) * path, struct verdict *v)
+{
+	const X509 *x = sk_X509_value(path, sk_X509_num(path) - 1);
+	unsigned char *der = NULL;
+	int len = x ? i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &der) : 0;
+	unsigned int n;
+
+	v->has_root =
+		len > 0 && EVP_Digest(der, (size_t)len, v->root_spki, &n, EVP_sha256(), NULL) == 1;
+	OPENSSL_free(der);
+}
+
 static bool
 verify(struct psi_trust *t, enum psi_trust_role role, int64_t time_s, const struct sent *s,
 	STACK_OF(X509) * others, struct verdict *v)
@@ -328,6 +342,7 @@ verify(struct psi_trust *t, enum psi_trust_role role, int64_t time_s, const stru
 		if (X509_verify_cert(ctx) <= 0 && !v->error)
 			add(v, PSI_CERT_UNKNOWN, PSI_TRUST_other);
 		path_dates(X509_STORE_CTX_get0_chain(ctx), v);
+		path_root(X509_STORE_CTX_get0_chain(ctx), v);
 	}
 	X509_STORE_CTX_free(ctx);
 	return ok;
@@ -423,6 +438,11 @@ path_check(struct psi_trust *t, enum psi_trust_role role, int64_t time_s,
 	} else {
 		v->status = PSI_CERT_UNKNOWN;
 	}
+	if (!t->roots || v->status & (PSI_CERT_INVALID_ISSUER | PSI_CERT_INVALID_SIGNATURE) ||
+		v->findings & PSI_TRUST_other)
+		v->has_root = false;
+	if (!v->has_root)
+		memset(v->root_spki, 0, sizeof(v->root_spki));
 	give(&s);
 	ERR_clear_error();
 }

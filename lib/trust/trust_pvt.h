@@ -18,6 +18,8 @@ struct verdict {
 	uint32_t findings; /* without name_*, issuer_dates */
 	int32_t error;
 	uint32_t path_cnt;
+	bool has_root;
+	uint8_t root_spki[32];	    /* SHA-256; of the last in the path */
 	int64_t leaf_from, leaf_to; /* the leaf's validity */
 	int64_t path_from, path_to; /* during which all its issuers are valid */
 	int64_t revoked_at;	    /* INT64_MAX: not */

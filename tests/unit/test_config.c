@@ -282,6 +282,8 @@ test_together(void)
 		"f:1:9: rules: no pattern; expected one of sni, subject, issuer, san, alpn, ja3, ja4 in 'a'");
 	refused("rules: [{id: a, sni: b, weight: 2}]\n",
 		"f:1:9: rules: a weight without \"action: weight\" in 'a'");
+	refused("pins: [{name: a, hosts: b, spki_sha256: c, action: unpinned}]\n",
+		"f:1:8: pins: pins where \"action: unpinned\" says that there are none in 'a'");
 	refused("pins: [{name: a, hosts: b}]\n",
 		"f:1:8: pins: no pin; expected one of spki_sha256, backup_spki_sha256, ca_spki_sha256, cert_sha256 in 'a'");
 	refused("flows: {max: 1000}\n",

@@ -6,6 +6,7 @@
 #include "trust_pvt.h"
 
 #include <errno.h>
+#include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 #define T_2024_06_01 1717200000
 #define T_2024_12_31 1735603200
 #define T_2031_01_01 1924992000
+#define ROOT_SPKI    94
 
 static char folder[] = "/tmp/test_trust.XXXXXX";
 static char roots[64], crls[64], junk[64];
@@ -117,6 +119,31 @@ test_judged_per_call(void)
 	CU_ASSERT(r.status == PSI_CERT_VALID && r.findings == 0);
 	psi_trust_count(t, &n);
 	CU_ASSERT(n.misses == 1 && n.hits == 5 && n.cached == 1 && n.roots == 1);
+	psi_trust_close(t);
+}
+
+/* The root is not among what was sent. Its key's hash by hand: of trust_root, the SubjectPublicKeyInfo is the 91 bytes from
+ * 0x30 0x59 on (X.690), which begin at byte 94 there:
+ *   openssl x509 -inform der -in root.der -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 */
+static void
+test_root_of_path(void)
+{
+	struct psi_trust *t = open_with(roots, NULL, 8, 0);
+	struct psi_trust_result r;
+	uint8_t want[32];
+
+	CU_ASSERT_FATAL(trust_root[ROOT_SPKI] == 0x30 && trust_root[ROOT_SPKI + 1] == 0x59);
+	CU_ASSERT_FATAL(
+		EVP_Digest(trust_root + ROOT_SPKI, 91, want, NULL, EVP_sha256(), NULL) == 1);
+	r = ask(t, 1, T_2024_06_01, "", good, 2);
+	CU_ASSERT(r.has_root && memcmp(r.root_spki_sha256, want, 32) == 0);
+	r = ask(t, 1, T_2031_01_01, "", NULL, 0); /* dates change nothing of the path */
+	CU_ASSERT(r.has_root && memcmp(r.root_spki_sha256, want, 32) == 0);
+	r = ask(t, 2, T_2024_06_01, "", good, 1); /* the intermediate is missing */
+	CU_ASSERT(r.status == PSI_CERT_INVALID_ISSUER && !r.has_root);
+	psi_trust_close(t);
+	t = open_with("", NULL, 8, 0);
+	CU_ASSERT_FALSE(ask(t, 1, T_2024_06_01, "", good, 2).has_root);
 	psi_trust_close(t);
 }
 
@@ -349,6 +376,7 @@ test_finding_table(void)
 
 static CU_TestInfo trust_tests[] = {
 	{"one check serves flows of any time and name", test_judged_per_call},
+	{"the root that a path ends at", test_root_of_path},
 	{"revocation is judged by packet time", test_revocation},
 	{"the cache drops the least recently used", test_cache_is_lru},
 	{"server and client are checked apart", test_roles_are_apart},
