@@ -13,6 +13,8 @@ static const struct {
 } commands[] = {
 	{"read", cmd_read, "FILE...", "read captures, print TLS flows and what became of them"},
 	{"events", cmd_events, "", "print the events of a running engine as they are made"},
+	{"doctor", cmd_doctor, "",
+		"tell whether this machine is fit for the engine, and how to make it so"},
 	{"top", cmd_top, "", "show a running engine at a glance"},
 	{"stats", cmd_stats, "", "print the ledger of a running engine"},
 };
