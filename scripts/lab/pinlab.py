@@ -10,6 +10,7 @@ own, so the label of a flow follows from how it was made and never from how the 
 Everything lives in the namespaces and in one temporary directory; both are gone when the `with` block ends.
 """
 import base64
+import functools
 import hashlib
 import json
 import os
@@ -62,6 +63,7 @@ default_md = sha256
 policy = p
 copy_extensions = copy
 unique_subject = no
+default_crl_days = 30
 [p]
 organizationName = optional
 commonName = supplied
@@ -129,6 +131,22 @@ subjectKeyIdentifier = hash
         self.sign(name, "/CN=" + host, by, kw.pop("ext", "leaf"), san="DNS:" + host, **kw)
         self.bundle(name + ".chain", *([name + ".crt"] + (["issuing.crt"] if chain and by else [])))
 
+    def revoke(self, name, by="issuing"):
+        """Revokes a leaf, and makes crls.pem (both CAs of the public chain) and NAME.ocsp, the answer to staple."""
+        as_ca = ["openssl", "ca", "-config", self.path("ca.cnf"), "-cert", self.path(by + ".crt"), "-keyfile",
+                 self.path(by + ".key")]
+        run(as_ca + ["-revoke", self.path(name + ".crt")])
+        for ca in (by, "root"):
+            run(["openssl", "ca", "-config", self.path("ca.cnf"), "-cert", self.path(ca + ".crt"), "-keyfile",
+                 self.path(ca + ".key"), "-gencrl", "-out", self.path(ca + ".crl")])
+        self.bundle("crls.pem", by + ".crl", "root.crl")
+        run(["openssl", "ocsp", "-issuer", self.path(by + ".crt"), "-cert", self.path(name + ".crt"), "-no_nonce",
+             "-reqout", self.path(name + ".ask")])
+        run(["openssl", "ocsp", "-index", self.path("index.txt"), "-CA", self.path(by + ".crt"), "-rsigner",
+             self.path(by + ".crt"), "-rkey", self.path(by + ".key"), "-reqin", self.path(name + ".ask"), "-ndays", "30",
+             "-respout", self.path(name + ".ocsp")])
+
+    @functools.lru_cache(maxsize=None)
     def spki(self, name):
         """SHA-256 of the public key: (base64, hex)."""
         der = subprocess.run(["openssl", "pkey", "-in", self.path(name + ".key"), "-pubout", "-outform", "DER"],
@@ -136,7 +154,7 @@ subjectKeyIdentifier = hash
         h = hashlib.sha256(der)
         return base64.b64encode(h.digest()).decode(), h.hexdigest()
 
-
+    @functools.lru_cache(maxsize=None)
     def fingerprint(self, name):
         """SHA-256 of the certificate, hex."""
         der = subprocess.run(["openssl", "x509", "-in", self.path(name + ".crt"), "-outform", "DER"],
@@ -147,9 +165,10 @@ subjectKeyIdentifier = hash
 class Lab:
     """hosts: {name: last number of its address}; clients: the last numbers of the clients' addresses."""
 
-    def __init__(self, hosts, clients, first_port=20000):
+    def __init__(self, hosts, clients, first_port=20000, pki=None):
+        """pki: one made earlier, when several laboratories share it."""
         self.hosts, self.clients, self.next_port = hosts, clients, first_port
-        self.procs = []
+        self.procs, self.pki = [], pki
         tag = "psi%d" % os.getpid()
         self.ns = {k: "%s-%s" % (tag, k) for k in ("client", "gateway", "server")}
 
@@ -160,7 +179,7 @@ class Lab:
             signal.signal(s, lambda *a: sys.exit("stopped by a signal"))
         try:
             os.chmod(self.dir, 0o755)
-            self.pki = Pki(self.path("pki"))
+            self.pki = self.pki or Pki(self.path("pki"))
             self.build_dir = self.path("build")
             os.mkdir(self.build_dir)
             self._wire()
@@ -283,11 +302,10 @@ class Lab:
             out, rc = p.communicate()[0], -1
         return range(lo, hi + 1), rc, out.decode("utf-8", "replace")
 
-    def capture(self, out):
-        self._pcap = out
+    def capture(self, out, where="client", dev="c0"):
         # immediate mode: otherwise the kernel keeps the last packets for up to a second, and the end is lost
-        p = self.spawn("client", ["tcpdump", "-i", "c0", "-s", "0", "-U", "--immediate-mode", "-B", "8192", "-Z", "root", "-w", out, "tcp"],
-                       "tcpdump", polite=True)
+        p = self.spawn(where, ["tcpdump", "-i", dev, "-s", "0", "-U", "--immediate-mode", "-B", "8192", "-Z", "root", "-w", out,
+                               "tcp"], "tcpdump", polite=True)
         for _ in range(200):
             if "listening on" in open(self.path("tcpdump.log")).read():
                 return p
@@ -310,9 +328,10 @@ class Lab:
             body.append("""server {
   listen %s:443 ssl http2; listen [%s]:443 ssl http2; server_name %s;
   ssl_certificate %s; ssl_certificate_key %s; %s
-  location / { return 200 "hello from %s\\n"; }
+  location / { return 200 "hello from %s\\n"; } %s
 }""" % (NETS[4][1] % n, NETS[6][1] % n, s["host"], self.pki.path(s["cert"] + ".chain"),
-                self.pki.path(s["cert"] + ".key"), s.get("options", ""), s["host"]))
+                self.pki.path(s["cert"] + ".key"), s.get("options", ""), s["host"],
+                s.get("pages", "")))
         tmp = "".join("%s_temp_path %s; " % (k, self.path("ngx_" + k))
                       for k in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         with open(self.path("nginx.conf"), "w") as f:

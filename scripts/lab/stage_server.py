@@ -5,6 +5,9 @@
 close-hello   closes when the ClientHello has come
 reset-hello   resets then
 reset-flight  passes bytes to and from port 8443 of the same address and resets both when the server's flight is through
+close-flight  closes then
+reset-finish  waits for the client's answer to the flight, which goes no further, and resets then
+close-finish  closes then
 """
 import selectors
 import socket
@@ -19,7 +22,7 @@ def reset(s):
     s.close()
 
 
-def relay_flight(client, address):
+def relay(mode, client, address):
     with socket.create_connection((address, 8443)) as server:
         server.sendall(client.recv(16384))
         server.settimeout(0.05)
@@ -32,16 +35,20 @@ def relay_flight(client, address):
                 got += part
         except socket.timeout:
             pass
-        # all but the last byte: the client still waits for the end of the flight when the reset comes
-        client.sendall(got[:-1])
+        if mode.endswith("finish"):
+            client.sendall(got)
+            client.recv(16384)
+        else:
+            # all but the last byte: the client still waits for the end of the flight when the end comes
+            client.sendall(got[:-1])
         time.sleep(0.05)
-    reset(client)
+    reset(client) if mode.startswith("reset") else client.close()
 
 
 def serve(mode, s, address):
     try:
-        if mode == "reset-flight":
-            relay_flight(s, address)
+        if not mode.endswith("hello"):
+            relay(mode, s, address)
             return
         s.recv(16384)
         reset(s) if mode == "reset-hello" else s.close()

@@ -16,7 +16,7 @@ import javax.net.ssl.TrustManager;
 import javax.net.ssl.TrustManagerFactory;
 import javax.net.ssl.X509TrustManager;
 
-/** An HTTPS client on JSSE: Client HOST CAFILE none|in|after SPKI CERT. */
+/** An HTTPS client on JSSE: Client HOST[,HOST...] CAFILE none|in|after SPKI CERT. */
 public class Client {
 	static X509TrustManager trust(String file) throws Exception {
 		KeyStore store = KeyStore.getInstance(KeyStore.getDefaultType());
@@ -56,7 +56,20 @@ public class Client {
 		X509TrustManager tm = trust(a[1]);
 		SSLContext ctx = SSLContext.getInstance("TLS");
 		ctx.init(null, new TrustManager[] {a[2].equals("in") ? pinned(tm, a[3]) : tm}, null);
-		try (SSLSocket s = (SSLSocket) ctx.getSocketFactory().createSocket(a[0], 443)) {
+		boolean bad = false;
+		for (String host : a[0].split(",")) {
+			try {
+				visit(ctx, host, a);
+			} catch (Exception e) {
+				System.out.println(e);
+				bad = true;
+			}
+		}
+		System.exit(bad ? 1 : 0);
+	}
+
+	static void visit(SSLContext ctx, String host, String[] a) throws Exception {
+		try (SSLSocket s = (SSLSocket) ctx.getSocketFactory().createSocket(host, 443)) {
 			SSLParameters p = s.getSSLParameters();
 			p.setEndpointIdentificationAlgorithm("HTTPS");
 			s.setSSLParameters(p);
@@ -64,7 +77,7 @@ public class Client {
 			s.startHandshake();
 			if (a[2].equals("after"))
 				check(s.getSession().getPeerCertificates()[0], a[3]);
-			s.getOutputStream().write(("GET / HTTP/1.0\r\nHost: " + a[0] + "\r\n\r\n").getBytes());
+			s.getOutputStream().write(("GET / HTTP/1.0\r\nHost: " + host + "\r\n\r\n").getBytes());
 			InputStream in = s.getInputStream();
 			for (int c = in.read(); c >= 0; c = in.read())
 				System.out.write(c);

@@ -8,7 +8,7 @@ import okhttp3.OkHttpClient;
 import okhttp3.Request;
 import okhttp3.Response;
 
-/** An HTTPS client on OkHttp: OkClient HOST CAFILE none|after SPKI CERT. The pin is OkHttp's own CertificatePinner. */
+/** An HTTPS client on OkHttp: OkClient HOST[,HOST...] CAFILE none|after SPKI CERT. The pin is OkHttp's own CertificatePinner. */
 public class OkClient {
 	public static void main(String[] a) throws Exception {
 		X509TrustManager tm = Client.trust(a[1]);
@@ -19,10 +19,16 @@ public class OkClient {
 		if (a[2].equals("after"))
 			b.certificatePinner(new CertificatePinner.Builder().add(a[0], "sha256/" + a[3]).build());
 		OkHttpClient c = b.build();
-		try (Response r = c.newCall(new Request.Builder().url("https://" + a[0] + "/").build()).execute()) {
-			System.out.print(r.body().string());
+		boolean bad = false;
+		for (String host : a[0].split(",")) {
+			try (Response r = c.newCall(new Request.Builder().url("https://" + host + "/").build()).execute()) {
+				System.out.print(r.body().string());
+			} catch (java.io.IOException e) {
+				System.out.println(e);
+				bad = true;
+			}
 		}
 		c.connectionPool().evictAll();
-		c.dispatcher().executorService().shutdown();
+		System.exit(bad ? 1 : 0);
 	}
 }

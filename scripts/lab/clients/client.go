@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// An HTTPS client on Go's own TLS: client HOST CAFILE none|in|after SPKI CERT
+// An HTTPS client on Go's own TLS: client HOST[,HOST...] CAFILE none|in|after SPKI CERT
 // Pins are checked in the handshake's callback (in) or on the finished connection (after).
 package main
 
@@ -13,15 +13,17 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 )
 
 func main() {
-	host, mode, pin := os.Args[1], os.Args[3], os.Args[4]
+	mode, pin := os.Args[3], os.Args[4]
 	roots := x509.NewCertPool()
 	pem, err := os.ReadFile(os.Args[2])
 	if err != nil || !roots.AppendCertsFromPEM(pem) {
-		fail(fmt.Errorf("no roots in %s", os.Args[2]))
+		fmt.Println("no roots in", os.Args[2])
+		os.Exit(1)
 	}
 	check := func(c *x509.Certificate) error {
 		h := sha256.Sum256(c.RawSubjectPublicKeyInfo)
@@ -30,27 +32,33 @@ func main() {
 		}
 		return nil
 	}
+	bad := 0
+	for _, host := range strings.Split(os.Args[1], ",") {
+		if err := visit(host, roots, mode, check); err != nil {
+			fmt.Println(err)
+			bad = 1
+		}
+	}
+	os.Exit(bad)
+}
+
+func visit(host string, roots *x509.CertPool, mode string, check func(*x509.Certificate) error) error {
 	conf := &tls.Config{RootCAs: roots, ServerName: host}
 	if mode == "in" {
 		conf.VerifyConnection = func(s tls.ConnectionState) error { return check(s.PeerCertificates[0]) }
 	}
 	conn, err := tls.Dial("tcp", host+":443", conf)
-	fail(err)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(10 * time.Second))
 	if mode == "after" {
 		if err := check(conn.ConnectionState().PeerCertificates[0]); err != nil {
-			conn.Close()
-			fail(err)
+			return err
 		}
 	}
 	fmt.Fprintf(conn, "GET / HTTP/1.0\r\nHost: %s\r\n\r\n", host)
 	io.Copy(os.Stdout, conn)
-	conn.Close()
-}
-
-func fail(err error) {
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
+	return nil
 }
