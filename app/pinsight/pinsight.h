@@ -9,6 +9,7 @@ enum { EXIT_DONE = 0, EXIT_TROUBLE = 1, EXIT_USAGE = 2 };
 #define RING_PATH "/dev/shm/pinsight.ring" /* where the ring is, unless told otherwise */
 
 int cmd_doctor(int argc, char **argv);
+int cmd_check(int argc, char **argv);
 int cmd_events(int argc, char **argv);
 int cmd_read(int argc, char **argv);
 int cmd_stats(int argc, char **argv);

@@ -13,12 +13,12 @@ member(void *of, size_t off)
 }
 
 bool
-bind_defaults(struct config *c, struct problems *pr)
+cfg_bind_defaults(struct config *c, struct problems *pr)
 {
 	struct value_ctx x = {&c->arena, pr, "config_keys.def", NULL};
 
 	for (uint32_t i = 0; i < KEY_CNT; i++)
-		if (!value_default(&x, &config_keys[i], member(&c->pub, config_keys[i].off)))
+		if (!cfg_value_default(&x, &cfg_keys[i], member(&c->pub, cfg_keys[i].off)))
 			return false;
 	return true;
 }
@@ -38,8 +38,8 @@ static const struct list *
 find_list(const char *name)
 {
 	for (uint32_t i = 0; i < LIST_CNT; i++)
-		if (strcmp(config_lists[i].name, name) == 0)
-			return &config_lists[i];
+		if (strcmp(cfg_lists[i].name, name) == 0)
+			return &cfg_lists[i];
 	return NULL;
 }
 
@@ -48,7 +48,7 @@ is_section(const char *name)
 {
 	uint32_t cnt;
 
-	keys_of(name, &cnt);
+	cfg_keys_of(name, &cnt);
 	return cnt > 0;
 }
 
@@ -62,12 +62,12 @@ unknown_key(const struct value_ctx *x, const struct node *n, const char *section
 	const char *elsewhere = NULL;
 
 	for (uint32_t i = 0; i < cnt; i++)
-		nearest_try(&near, v[i].name);
+		cfg_nearest_try(&near, v[i].name);
 	for (uint32_t i = 0; i < KEY_CNT && !near.best; i++)
-		if (strcmp(config_keys[i].name, n->key) == 0)
-			elsewhere = config_keys[i].path;
-	problem(x->pr, x->origin, n->key_at, "%s.%.80s: there is no such key%s%s%s%s%s", section,
-		n->key, near.best || elsewhere ? "; did you mean " : "",
+		if (strcmp(cfg_keys[i].name, n->key) == 0)
+			elsewhere = cfg_keys[i].path;
+	cfg_problem(x->pr, x->origin, n->key_at, "%s.%.80s: there is no such key%s%s%s%s%s",
+		section, n->key, near.best || elsewhere ? "; did you mean " : "",
 		near.best && !elsewhere ? section : "", near.best ? "." : "",
 		near.best   ? near.best
 		: elsewhere ? elsewhere
@@ -82,18 +82,18 @@ unknown_section(const struct value_ctx *x, const struct node *n)
 	const char *inside = NULL;
 
 	for (uint32_t i = 0; i < KEY_CNT; i++) {
-		nearest_try(&near, config_keys[i].owner);
-		if (strcmp(config_keys[i].path, n->key) == 0)
-			inside = config_keys[i].path;
+		cfg_nearest_try(&near, cfg_keys[i].owner);
+		if (strcmp(cfg_keys[i].path, n->key) == 0)
+			inside = cfg_keys[i].path;
 	}
 	for (uint32_t i = 0; i < LIST_CNT; i++)
-		nearest_try(&near, config_lists[i].name);
+		cfg_nearest_try(&near, cfg_lists[i].name);
 	if (inside)
-		problem(x->pr, x->origin, n->key_at,
+		cfg_problem(x->pr, x->origin, n->key_at,
 			"%s: expected \"%.*s:\" and, indented in the next line, \"%s: ...\"",
 			n->key, (int)strcspn(inside, "."), inside, strchr(inside, '.') + 1);
 	else
-		problem(x->pr, x->origin, n->key_at, "%.80s: there is no such section%s%s%s",
+		cfg_problem(x->pr, x->origin, n->key_at, "%.80s: there is no such section%s%s%s",
 			n->key, near.best ? "; did you mean " : "", near.best ? near.best : "",
 			near.best ? "?" : "");
 }
@@ -101,7 +101,7 @@ unknown_section(const struct value_ctx *x, const struct node *n)
 static void
 twice(const struct value_ctx *x, const struct node *n, const char *path, struct psi_config_at first)
 {
-	problem(x->pr, x->origin, n->key_at, "%s: given twice; the first is in line %u", path,
+	cfg_problem(x->pr, x->origin, n->key_at, "%s: given twice; the first is in line %u", path,
 		first.line);
 }
 
@@ -114,7 +114,7 @@ field_set(const struct value_ctx *x, const struct list *l, const struct key *k,
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s[].%s", l->name, k->name);
-	return value_set(x, k, path, n, member(entry, k->off));
+	return cfg_value_set(x, k, path, n, member(entry, k->off));
 }
 
 /* Each key of an entry once; *seen: the node of each field. */
@@ -126,7 +126,7 @@ entry_keys(const struct value_ctx *x, const struct list *l, const struct node *n
 	bool good = true;
 
 	snprintf(name, sizeof(name), "%s[]", l->name);
-	for (const struct node *f = n->child; f && !problems_full(x->pr); f = f->next) {
+	for (const struct node *f = n->child; f && !cfg_problems_full(x->pr); f = f->next) {
 		const struct key *k = find_key(v, cnt, f->key);
 
 		if (!k) {
@@ -148,23 +148,25 @@ static bool
 entry_set(const struct value_ctx *x, const struct list *l, const struct node *n, void *entry)
 {
 	uint32_t cnt, before = x->pr->cnt;
-	const struct key *v = fields_of(l, &cnt);
+	const struct key *v = cfg_fields_of(l, &cnt);
 	const struct node *seen[FIELDS_MAX] = {NULL};
 
 	*(struct psi_config_at *)entry = n->at;
 	PSI_ASSERT(cnt <= FIELDS_MAX, "FIELDS_MAX suffices for every list");
 	for (uint32_t i = 0; i < cnt; i++)
-		value_default(x, &v[i], member(entry, v[i].off));
+		cfg_value_default(x, &v[i], member(entry, v[i].off));
 	if (n->kind != NODE_MAP) {
-		problem(x->pr, x->origin, n->at, "%s[]: %s; expected \"%s: ...\" and other keys",
-			l->name, node_words[n->kind], v[0].name);
+		cfg_problem(x->pr, x->origin, n->at,
+			"%s[]: %s; expected \"%s: ...\" and other keys", l->name,
+			node_words[n->kind], v[0].name);
 		return false;
 	}
 	entry_keys(x, l, n, entry, v, cnt, seen);
 	for (uint32_t i = 0; i < cnt; i++)
 		if (!seen[i] && strcmp(v[i].def, "required") == 0)
-			problem(x->pr, x->origin, n->at, "%s[]: no %s; expected \"%s: ...\", %s",
-				l->name, v[i].name, v[i].name, type_expected(v[i].type));
+			cfg_problem(x->pr, x->origin, n->at,
+				"%s[]: no %s; expected \"%s: ...\", %s", l->name, v[i].name,
+				v[i].name, cfg_type_expected(v[i].type));
 	return x->pr->cnt == before;
 }
 
@@ -176,24 +178,25 @@ list_set(struct config *c, const struct value_ctx *x, const struct list *l, cons
 
 	for (const struct node *e = n->child; e && n->kind == NODE_LIST; e = e->next)
 		cnt++;
-	if (n->kind != NODE_LIST && !node_is_null(n)) {
-		problem(x->pr, x->origin, n->at,
+	if (n->kind != NODE_LIST && !cfg_node_is_null(n)) {
+		cfg_problem(x->pr, x->origin, n->at,
 			"%s: %s; expected a list, each entry begun by \"- \"", l->name,
 			node_words[n->kind]);
 		return;
 	}
 	if (cnt > l->max) {
-		problem(x->pr, x->origin, n->at, "%s: %u entries; expected at most %u", l->name,
+		cfg_problem(x->pr, x->origin, n->at, "%s: %u entries; expected at most %u", l->name,
 			cnt, l->max);
 		return;
 	}
-	v = arena_get(&c->arena, cnt * l->size);
+	v = cfg_arena_get(&c->arena, cnt * l->size);
 	if (!v)
 		return;
 	*(const void **)member(&c->pub, l->v_off) = v;
 	*(uint32_t *)member(&c->pub, l->cnt_off) = cnt;
-	c->list[l - config_lists] = (struct origin){x->origin, n->at};
-	for (const struct node *e = n->child; e && !problems_full(x->pr); e = e->next, v += l->size)
+	c->list[l - cfg_lists] = (struct origin){x->origin, n->at};
+	for (const struct node *e = n->child; e && !cfg_problems_full(x->pr);
+		e = e->next, v += l->size)
 		entry_set(x, l, e, v);
 }
 
@@ -203,17 +206,17 @@ static void
 section_set(struct config *c, const struct value_ctx *x, const struct node *s)
 {
 	uint32_t cnt;
-	const struct key *v = keys_of(s->key, &cnt);
+	const struct key *v = cfg_keys_of(s->key, &cnt);
 	const struct node *seen[KEY_CNT] = {NULL};
 
 	if (s->kind != NODE_MAP) {
-		if (!node_is_null(s))
-			problem(x->pr, x->origin, s->at,
+		if (!cfg_node_is_null(s))
+			cfg_problem(x->pr, x->origin, s->at,
 				"%s: %s; expected its keys, each in a line of its own, indented",
 				s->key, node_words[s->kind]);
 		return;
 	}
-	for (const struct node *n = s->child; n && !problems_full(x->pr); n = n->next) {
+	for (const struct node *n = s->child; n && !cfg_problems_full(x->pr); n = n->next) {
 		const struct key *k = find_key(v, cnt, n->key);
 
 		if (!k) {
@@ -222,8 +225,8 @@ section_set(struct config *c, const struct value_ctx *x, const struct node *s)
 			twice(x, n, k->path, seen[k - v]->key_at);
 		} else {
 			seen[k - v] = n;
-			value_set(x, k, k->path, n, member(&c->pub, k->off));
-			c->key[k - config_keys] = (struct origin){x->origin, n->at};
+			cfg_value_set(x, k, k->path, n, member(&c->pub, k->off));
+			c->key[k - cfg_keys] = (struct origin){x->origin, n->at};
 		}
 	}
 }
@@ -239,17 +242,17 @@ earlier(const struct node *root, const struct node *n)
 }
 
 void
-bind_tree(struct config *c, const struct value_ctx *x, const struct node *root)
+cfg_bind_tree(struct config *c, const struct value_ctx *x, const struct node *root)
 {
 	const struct node *first;
 
 	if (root->kind != NODE_MAP) {
-		if (!node_is_null(root))
-			problem(x->pr, x->origin, root->at,
+		if (!cfg_node_is_null(root))
+			cfg_problem(x->pr, x->origin, root->at,
 				"%s; expected sections such as \"ring:\"", node_words[root->kind]);
 		return;
 	}
-	for (const struct node *s = root->child; s && !problems_full(x->pr); s = s->next) {
+	for (const struct node *s = root->child; s && !cfg_problems_full(x->pr); s = s->next) {
 		bool section = is_section(s->key);
 		const struct list *l = section ? NULL : find_list(s->key);
 
@@ -265,7 +268,7 @@ bind_tree(struct config *c, const struct value_ctx *x, const struct node *root)
 }
 
 void
-bind_one(struct config *c, const struct value_ctx *x, const char *path, const struct node *n)
+cfg_bind_one(struct config *c, const struct value_ctx *x, const char *path, const struct node *n)
 {
 	const struct list *l = find_list(path);
 	struct nearest near = {.word = path};
@@ -275,16 +278,18 @@ bind_one(struct config *c, const struct value_ctx *x, const char *path, const st
 		return;
 	}
 	for (uint32_t i = 0; i < KEY_CNT; i++) {
-		const struct key *k = &config_keys[i];
+		const struct key *k = &cfg_keys[i];
 
-		nearest_try(&near, k->path);
+		cfg_nearest_try(&near, k->path);
 		if (strcmp(k->path, path) != 0)
 			continue;
-		if (value_set(x, k, k->path, n, member(&c->pub, k->off)))
+		if (cfg_value_set(x, k, k->path, n, member(&c->pub, k->off)))
 			c->key[i] = (struct origin){x->origin, n->at};
 		return;
 	}
-	problem(x->pr, x->origin, n->at, "%.80s: there is no such key%s%s%s", path,
+	for (uint32_t i = 0; i < LIST_CNT; i++)
+		cfg_nearest_try(&near, cfg_lists[i].name);
+	cfg_problem(x->pr, x->origin, n->at, "%.80s: there is no such key%s%s%s", path,
 		near.best ? "; did you mean " : "", near.best ? near.best : "",
 		near.best ? "?" : "");
 }

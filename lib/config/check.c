@@ -13,7 +13,7 @@ static void
 wrong(struct check *k, enum list_idx list, struct psi_config_at at, const char *what,
 	const char *name)
 {
-	problem(k->pr, k->c->list[list].name, at, "%s: %s%s%s%s", config_lists[list].name, what,
+	cfg_problem(k->pr, k->c->list[list].name, at, "%s: %s%s%s%s", cfg_lists[list].name, what,
 		name ? " '" : "", name ? name : "", name ? "'" : "");
 }
 
@@ -46,7 +46,7 @@ names_differ(struct check *k, enum list_idx list, struct named *v, uint32_t cnt)
 #define NAMES_DIFFER(k, list, member)                                                      \
 	do {                                                                               \
 		uint32_t n_ = (k)->c->pub.list##_cnt;                                      \
-		struct named *v_ = arena_get(&(k)->c->arena, n_ * sizeof(*v_));            \
+		struct named *v_ = cfg_arena_get(&(k)->c->arena, n_ * sizeof(*v_));        \
 		for (uint32_t i_ = 0; v_ && i_ < n_; i_++)                                 \
 			v_[i_] = (struct named){                                           \
 				(k)->c->pub.list[i_].member, (k)->c->pub.list[i_].at, i_}; \
@@ -142,20 +142,20 @@ static void
 at_most(struct check *k, enum key_idx inner, enum key_idx outer)
 {
 	const uint8_t *pub = (const uint8_t *)&k->c->pub;
-	uint32_t in = *(const uint32_t *)(pub + config_keys[inner].off);
-	uint32_t out = *(const uint32_t *)(pub + config_keys[outer].off);
+	uint32_t in = *(const uint32_t *)(pub + cfg_keys[inner].off);
+	uint32_t out = *(const uint32_t *)(pub + cfg_keys[outer].off);
 	const struct origin *o = &k->c->key[inner];
 
 	if (in <= out)
 		return;
 	if (!o->name)
 		o = &k->c->key[outer];
-	problem(k->pr, o->name, o->at, "%s is %u, and %s, of which it is a part, %u",
-		config_keys[inner].path, in, config_keys[outer].path, out);
+	cfg_problem(k->pr, o->name, o->at, "%s is %u, and %s, of which it is a part, %u",
+		cfg_keys[inner].path, in, cfg_keys[outer].path, out);
 }
 
 void
-bind_check(struct config *c, struct problems *pr)
+cfg_bind_check(struct config *c, struct problems *pr)
 {
 	struct check k = {c, pr};
 

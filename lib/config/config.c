@@ -2,64 +2,9 @@
 /* Opening a configuration: file, environment and command line in this order, each over the one before. */
 #include "config_pvt.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* ---- memory ---- */
-
-#define BLOCK_LEN 65536
-
-struct arena_block {
-	struct arena_block *next;
-	size_t used, len;
-	uint64_t mem[];
-};
-
-void *
-arena_get(struct arena *a, size_t len)
-{
-	struct arena_block *b = a->blocks;
-	void *p;
-
-	len = (len + 7) & ~(size_t)7;
-	if (!b || b->len - b->used < len) {
-		size_t room = PSI_MAX(len, (size_t)BLOCK_LEN);
-
-		b = calloc(1, sizeof(*b) + room);
-		if (!b)
-			return NULL;
-		b->len = room;
-		b->next = a->blocks;
-		a->blocks = b;
-	}
-	p = (uint8_t *)b->mem + b->used;
-	b->used += len;
-	return p;
-}
-
-char *
-arena_text(struct arena *a, const char *p, size_t len)
-{
-	char *t = arena_get(a, len + 1);
-
-	if (t && len)
-		memcpy(t, p, len);
-	return t;
-}
-
-void
-arena_free(struct arena *a)
-{
-	struct arena_block *next;
-
-	for (struct arena_block *b = a->blocks; b; b = next) {
-		next = b->next;
-		free(b);
-	}
-	a->blocks = NULL;
-}
 
 /* ---- problems ---- */
 
@@ -77,12 +22,12 @@ tell(struct problems *pr, const char *origin, struct psi_config_at at, const cha
 }
 
 void
-problem(struct problems *pr, const char *origin, struct psi_config_at at, const char *fmt, ...)
+cfg_problem(struct problems *pr, const char *origin, struct psi_config_at at, const char *fmt, ...)
 {
 	char text[768];
 	va_list ap;
 
-	if (problems_full(pr))
+	if (cfg_problems_full(pr))
 		return;
 	if (++pr->cnt > PSI_CONFIG_ERROR_MAX) {
 		tell(pr, origin, at, "more is wrong from here on; mend what was told first");
@@ -110,9 +55,9 @@ read_file(struct problems *pr, const char *path, size_t *len)
 		*len += n;
 		if (*len < room)
 			continue;
-		more = room <= PSI_CONFIG_FILE_MAX ? realloc(buf, room * 2) : NULL;
+		more = room < PSI_CONFIG_FILE_MAX ? realloc(buf, room * 2) : NULL;
 		if (!more) {
-			problem(pr, path, nowhere, "larger than the %u MiB that are read",
+			cfg_problem(pr, path, nowhere, "larger than the %u MiB that are read",
 				PSI_CONFIG_FILE_MAX >> 20);
 			free(buf);
 			fclose(f);
@@ -122,7 +67,7 @@ read_file(struct problems *pr, const char *path, size_t *len)
 		room *= 2;
 	}
 	if (!buf || ferror(f)) {
-		problem(pr, path, nowhere, "cannot read it: %s", strerror(errno));
+		cfg_problem(pr, path, nowhere, "cannot read it: %s", strerror(errno));
 		free(buf);
 		buf = NULL;
 	}
@@ -136,12 +81,12 @@ take_text(struct config *c, struct problems *pr, const char *text, size_t len)
 {
 	const char *slash = strrchr(c->pub.path, '/');
 	struct value_ctx x = {&c->arena, pr, c->pub.path, NULL};
-	struct node *root = tree_read(&c->arena, pr, x.origin, text, len, true);
+	struct node *root = cfg_tree_read(&c->arena, pr, x.origin, text, len, true);
 
 	if (slash)
-		x.dir = arena_text(&c->arena, c->pub.path, (size_t)(slash - c->pub.path) + 1);
+		x.dir = cfg_arena_text(&c->arena, c->pub.path, (size_t)(slash - c->pub.path) + 1);
 	if (root)
-		bind_tree(c, &x, root);
+		cfg_bind_tree(c, &x, root);
 }
 
 static void
@@ -160,177 +105,21 @@ take_file(struct config *c, struct problems *pr, const struct psi_config_source 
 	free(text);
 }
 
-/* ---- overrides ---- */
-
-/* RING_SIZE for ring.size. */
-static bool
-env_is(const char *name, size_t len, const char *path)
-{
-	for (size_t i = 0; i < len; i++, path++)
-		if (!*path || name[i] != (*path == '.' ? '_' : (char)toupper((unsigned char)*path)))
-			return false;
-	return !*path;
-}
-
-static bool
-env_has_section(const char *name, size_t len, const char *section)
-{
-	size_t n = strlen(section);
-
-	return len > n && name[n] == '_' && env_is(name, n, section);
-}
-
-static const char env_prefix[] = "PINSIGHT_";
-#define ENV_PREFIX_LEN (sizeof(env_prefix) - 1)
-
-/* Other programs of the project have variables of their own, so that a name counts from its section on. */
-static bool
-env_concerns(const char *name, size_t len)
-{
-	for (uint32_t i = 0; i < KEY_CNT; i++)
-		if (env_has_section(name, len, config_keys[i].owner))
-			return true;
-	for (uint32_t i = 0; i < LIST_CNT; i++)
-		if (env_is(name, len, config_lists[i].name))
-			return true;
-	return false;
-}
-
-uint32_t
-psi_config_env(char *const *env, struct psi_config_override *ov, uint32_t max)
-{
-	uint32_t cnt = 0;
-
-	for (; env && *env; env++) {
-		const char *name = *env + ENV_PREFIX_LEN, *eq = strchr(*env, '=');
-
-		if (!eq || strncmp(*env, env_prefix, ENV_PREFIX_LEN) != 0 ||
-			!env_concerns(name, (size_t)(eq - name)))
-			continue;
-		if (cnt < max)
-			ov[cnt] = (struct psi_config_override){*env, true};
-		cnt++;
-	}
-	return cnt;
-}
-
-/* What a variable is called among the keys; an unknown one is brought into the form of a path, for the nearest. */
-static const char *
-env_path(struct arena *a, const char *name, size_t len)
-{
-	char *p;
-
-	for (uint32_t i = 0; i < KEY_CNT; i++)
-		if (env_is(name, len, config_keys[i].path))
-			return config_keys[i].path;
-	for (uint32_t i = 0; i < LIST_CNT; i++)
-		if (env_is(name, len, config_lists[i].name))
-			return config_lists[i].name;
-	p = arena_text(a, name, len);
-	for (size_t i = 0; p && i < len; i++)
-		p[i] = (char)tolower((unsigned char)name[i]);
-	for (uint32_t i = 0; p && i < KEY_CNT; i++) {
-		size_t n = strlen(config_keys[i].owner);
-
-		if (env_has_section(name, len, config_keys[i].owner)) {
-			p[n] = '.';
-			break;
-		}
-	}
-	return p;
-}
-
-static bool
-is_texts(const char *path)
-{
-	for (uint32_t i = 0; i < KEY_CNT; i++)
-		if (strcmp(config_keys[i].path, path) == 0)
-			return config_keys[i].type == TYPE_TEXTS ||
-			       config_keys[i].type == TYPE_PATHS;
-	return false;
-}
-
-/* a,b -> a list of two. */
-static struct node *
-split(struct arena *a, const char *value)
-{
-	struct node *list = arena_get(a, sizeof(*list)), **last;
-
-	if (!list)
-		return NULL;
-	list->kind = NODE_LIST;
-	for (last = &list->child; *value; last = &(*last)->next) {
-		size_t n = strcspn(value, ",");
-
-		*last = arena_get(a, sizeof(**last));
-		if (!*last)
-			return NULL;
-		(*last)->text = arena_text(a, value, n);
-		if (!(*last)->text)
-			return NULL;
-		value += n + (value[n] == ',');
-	}
-	return list;
-}
-
-static struct node *
-override_node(struct arena *a, struct problems *pr, const char *origin, const char *path,
-	const char *value)
-{
-	struct node *n;
-
-	if (*value && strchr("[{\"'", *value))
-		return tree_read(a, pr, origin, value, strlen(value), false);
-	if (is_texts(path))
-		return split(a, value);
-	n = arena_get(a, sizeof(*n));
-	if (n) {
-		n->plain = true;
-		n->text = arena_text(a, value, strlen(value));
-	}
-	return n && n->text ? n : NULL;
-}
-
-static void
-take_override(struct config *c, struct problems *pr, const struct psi_config_override *ov)
-{
-	const char *eq = strchr(ov->text, '='), *path;
-	size_t len = eq ? (size_t)(eq - ov->text) : strlen(ov->text);
-	char *origin = arena_get(&c->arena, len + 16);
-	struct value_ctx x = {&c->arena, pr, origin, NULL};
-	struct node *n;
-
-	if (!origin)
-		return;
-	snprintf(
-		origin, len + 16, "%s %.*s", ov->env ? "environment" : "--set", (int)len, ov->text);
-	if (!eq) {
-		problem(pr, origin, (struct psi_config_at){0, 0},
-			"no value; expected KEY=VALUE, such as ring.size=64MiB");
-		return;
-	}
-	path = ov->env ? env_path(&c->arena, ov->text + ENV_PREFIX_LEN, len - ENV_PREFIX_LEN)
-		       : arena_text(&c->arena, ov->text, len);
-	n = path ? override_node(&c->arena, pr, origin, path, eq + 1) : NULL;
-	if (n)
-		bind_one(c, &x, path, n);
-}
-
 /* ---- open, close ---- */
 
 static void
 take_all(struct config *c, struct problems *pr, const struct psi_config_source *src)
 {
-	if (!bind_defaults(c, pr))
+	if (!cfg_bind_defaults(c, pr))
 		return;
 	if (src->path || src->text)
 		take_file(c, pr, src);
 	for (int env = 1; env >= 0; env--)
 		for (uint32_t i = 0; i < src->ov_cnt; i++)
 			if (src->ov[i].env == env)
-				take_override(c, pr, &src->ov[i]);
+				cfg_override_take(c, pr, &src->ov[i]);
 	if (!pr->cnt)
-		bind_check(c, pr);
+		cfg_bind_check(c, pr);
 }
 
 struct psi_config *
@@ -340,7 +129,7 @@ psi_config_load(const struct psi_config_source *src, struct psi_err *err)
 	struct config *c = calloc(1, sizeof(*c));
 
 	if (c)
-		c->pub.path = arena_text(
+		c->pub.path = cfg_arena_text(
 			&c->arena, src->path ? src->path : "", src->path ? strlen(src->path) : 0);
 	if (!c || !c->pub.path) {
 		psi_err_set(err, -ENOMEM, "no memory for the configuration");
@@ -370,7 +159,7 @@ psi_config_close(struct psi_config *cfg)
 
 	if (!c)
 		return;
-	arena_free(&c->arena);
+	cfg_arena_free(&c->arena);
 	free(c);
 }
 
@@ -407,11 +196,11 @@ psi_config_err(const struct psi_config *cfg, const void *value, struct psi_err *
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	for (uint32_t i = 0; i < KEY_CNT; i++)
-		if (config_keys[i].off == off)
-			return say(err, rc, &config_of(cfg)->key[i], config_keys[i].path, text);
+		if (cfg_keys[i].off == off)
+			return say(err, rc, &config_of(cfg)->key[i], cfg_keys[i].path, text);
 	for (uint32_t i = 0; i < LIST_CNT; i++)
-		if (config_lists[i].v_off == off)
-			return say(err, rc, &config_of(cfg)->list[i], config_lists[i].name, text);
+		if (cfg_lists[i].v_off == off)
+			return say(err, rc, &config_of(cfg)->list[i], cfg_lists[i].name, text);
 	return psi_err_set(err, rc, "%s", text);
 }
 
@@ -437,13 +226,13 @@ lists_equal(const struct list *l, const struct psi_config *a, const struct psi_c
 	const uint8_t *x = *(const uint8_t *const *)((const uint8_t *)a + l->v_off);
 	const uint8_t *y = *(const uint8_t *const *)((const uint8_t *)b + l->v_off);
 	uint32_t n = *(const uint32_t *)((const uint8_t *)a + l->cnt_off), cnt;
-	const struct key *v = fields_of(l, &cnt);
+	const struct key *v = cfg_fields_of(l, &cnt);
 
 	if (n != *(const uint32_t *)((const uint8_t *)b + l->cnt_off))
 		return false;
 	for (uint32_t i = 0; i < n; i++, x += l->size, y += l->size)
 		for (uint32_t j = 0; j < cnt; j++)
-			if (!value_equal(v[j].type, x + v[j].off, y + v[j].off))
+			if (!cfg_value_equal(v[j].type, x + v[j].off, y + v[j].off))
 				return false;
 	return true;
 }
@@ -465,14 +254,14 @@ psi_config_diff(const struct psi_config *old, const struct psi_config *now, char
 	if (size)
 		*text = '\0';
 	for (uint32_t i = 0; i < KEY_CNT; i++) {
-		const struct key *k = &config_keys[i];
+		const struct key *k = &cfg_keys[i];
 
-		if (!k->reload && !value_equal(k->type, (const uint8_t *)old + k->off,
+		if (!k->reload && !cfg_value_equal(k->type, (const uint8_t *)old + k->off,
 					  (const uint8_t *)now + k->off))
 			name_it(k->path, n++, text, size);
 	}
 	for (uint32_t i = 0; i < LIST_CNT; i++)
-		if (!config_lists[i].reload && !lists_equal(&config_lists[i], old, now))
-			name_it(config_lists[i].name, n++, text, size);
+		if (!cfg_lists[i].reload && !lists_equal(&cfg_lists[i], old, now))
+			name_it(cfg_lists[i].name, n++, text, size);
 	return n;
 }

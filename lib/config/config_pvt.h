@@ -7,16 +7,19 @@
 
 #include <stdarg.h>
 
+/* cfg_utf8_next: length of the character at p and its code point; 0 when it is none (RFC 3629). */
+size_t cfg_utf8_next(const uint8_t *p, size_t left, uint32_t *cp);
+
 /* ---- memory: freed all at once with the config ---- */
 
 struct arena {
 	struct arena_block *blocks;
 };
 
-/* arena_get: zeroed, aligned to 8; NULL without memory. arena_text: a NUL-terminated copy. */
-void *arena_get(struct arena *a, size_t len);
-char *arena_text(struct arena *a, const char *p, size_t len);
-void arena_free(struct arena *a);
+/* cfg_arena_get: zeroed, aligned to 8; NULL without memory. cfg_arena_text: a NUL-terminated copy. */
+void *cfg_arena_get(struct arena *a, size_t len);
+char *cfg_arena_text(struct arena *a, const char *p, size_t len);
+void cfg_arena_free(struct arena *a);
 
 /* ---- problems ---- */
 
@@ -26,11 +29,11 @@ struct problems {
 	uint32_t cnt;
 };
 
-/* problem tells one, up to PSI_CONFIG_ERROR_MAX. */
-void problem(struct problems *pr, const char *origin, struct psi_config_at at, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+/* cfg_problem tells one, up to PSI_CONFIG_ERROR_MAX. */
+void cfg_problem(struct problems *pr, const char *origin, struct psi_config_at at, const char *fmt,
+	...) __attribute__((format(printf, 4, 5)));
 static inline bool
-problems_full(const struct problems *pr)
+cfg_problems_full(const struct problems *pr)
 {
 	return pr->cnt > PSI_CONFIG_ERROR_MAX;
 }
@@ -51,11 +54,11 @@ struct node {
 	struct psi_config_at key_at;
 };
 
-/* tree_read: the tree of text; in_file false: places are 0. Returns NULL after a problem. An empty text is an empty
+/* cfg_tree_read: the tree of text; in_file false: places are 0. Returns NULL after a problem. An empty text is an empty
  * mapping. */
-struct node *tree_read(struct arena *a, struct problems *pr, const char *origin, const char *text,
-	size_t len, bool in_file);
-bool node_is_null(const struct node *n);
+struct node *cfg_tree_read(struct arena *a, struct problems *pr, const char *origin,
+	const char *text, size_t len, bool in_file);
+bool cfg_node_is_null(const struct node *n);
 
 /* ---- the table ---- */
 
@@ -65,7 +68,7 @@ enum key_type {
 #undef TYPE
 	TYPE_CNT
 };
-const char *type_expected(enum key_type t);
+const char *cfg_type_expected(enum key_type t);
 
 /* The name of a member that DECL of psi_config.h declares. */
 #define NAME_BOOL(n)	   n
@@ -144,22 +147,22 @@ enum list_idx {
 	LIST_CNT
 };
 
-extern const struct key config_keys[KEY_CNT];
-extern const struct list config_lists[LIST_CNT];
-extern const struct key config_fields[];
-extern const uint32_t config_field_cnt;
+extern const struct key cfg_keys[KEY_CNT];
+extern const struct list cfg_lists[LIST_CNT];
+extern const struct key cfg_fields[];
+extern const uint32_t cfg_field_cnt;
 
-const struct words *words_of(const char *name);
-/* keys_of: those of a section, fields_of: those of a list, as a range of the table; cnt 0: there is no such. */
-const struct key *keys_of(const char *section, uint32_t *cnt);
-const struct key *fields_of(const struct list *l, uint32_t *cnt);
+const struct words *cfg_words_of(const char *name);
+/* cfg_keys_of: those of a section, cfg_fields_of: those of a list, as a range of the table; cnt 0: there is no such. */
+const struct key *cfg_keys_of(const char *section, uint32_t *cnt);
+const struct key *cfg_fields_of(const struct list *l, uint32_t *cnt);
 
 /* nearest: keeps in best the candidate that is likest to word, if it is like it at all. */
 struct nearest {
 	const char *word, *best;
 	uint32_t distance;
 };
-void nearest_try(struct nearest *n, const char *candidate);
+void cfg_nearest_try(struct nearest *n, const char *candidate);
 
 /* ---- values ---- */
 
@@ -170,15 +173,21 @@ struct value_ctx {
 	const char *dir; /* of relative paths, with a final slash; NULL: leave them */
 };
 
-/* value_set parses n as k's type into dst. path: what messages call it. Returns false after a problem.
- * value_default: the same with the table's default, which a test shows to be good. */
-bool value_set(const struct value_ctx *x, const struct key *k, const char *path,
+/* cfg_value_set parses n as k's type into dst. path: what messages call it. Returns false after a problem.
+ * cfg_value_default: the same with the table's default, which a test shows to be good. */
+bool cfg_value_set(const struct value_ctx *x, const struct key *k, const char *path,
 	const struct node *n, void *dst);
-bool value_default(const struct value_ctx *x, const struct key *k, void *dst);
-/* value_equal: whether two values of that type are the same, places aside. */
-bool value_equal(enum key_type type, const void *a, const void *b);
-/* number_parse: of the types that are one number. why: what is wrong, a sentence's end. */
-bool number_parse(enum key_type type, const char *text, double *out, struct psi_err *why);
+bool cfg_value_default(const struct value_ctx *x, const struct key *k, void *dst);
+/* cfg_value_equal: whether two values of that type are the same, places aside. */
+bool cfg_value_equal(enum key_type type, const void *a, const void *b);
+
+/* cfg_number_parse: of the types that are one number. why: what is wrong, a sentence's end; empty: see cfg_type_expected.
+ * cfg_number_digits: the digits that text begins with, and what follows. cfg_date_parse: the same of a day. _print: the reverse. */
+bool cfg_number_parse(enum key_type type, const char *text, double *out, struct psi_err *why);
+bool cfg_number_digits(const char *text, bool fraction, double *out, const char **end);
+bool cfg_date_parse(const char *text, int64_t *out, struct psi_err *why);
+void cfg_number_print(enum key_type type, double v, char *out, size_t size);
+void cfg_date_print(int64_t v, char *out, size_t size);
 
 /* ---- the whole ---- */
 
@@ -195,10 +204,13 @@ struct config {
 	struct origin list[LIST_CNT];
 };
 
-/* bind_tree puts every value of the tree into c. bind_defaults: before. bind_check: what concerns several keys. */
-bool bind_defaults(struct config *c, struct problems *pr);
-void bind_tree(struct config *c, const struct value_ctx *x, const struct node *root);
-void bind_one(struct config *c, const struct value_ctx *x, const char *path, const struct node *n);
-void bind_check(struct config *c, struct problems *pr);
+/* cfg_bind_tree puts every value of the tree into c. cfg_bind_defaults: before. cfg_bind_check: what concerns several keys. */
+bool cfg_bind_defaults(struct config *c, struct problems *pr);
+void cfg_bind_tree(struct config *c, const struct value_ctx *x, const struct node *root);
+void
+cfg_bind_one(struct config *c, const struct value_ctx *x, const char *path, const struct node *n);
+void cfg_bind_check(struct config *c, struct problems *pr);
+/* cfg_override_take: one key of the environment or the command line. */
+void cfg_override_take(struct config *c, struct problems *pr, const struct psi_config_override *ov);
 
 #endif

@@ -33,7 +33,7 @@
 #define RELOAD	true
 #define RESTART false
 
-const struct key config_keys[KEY_CNT] = {
+const struct key cfg_keys[KEY_CNT] = {
 #define OBJECTS(l, item, max, when, text)
 #define FIELD(item, k, type, def, min, max, unit, text)
 #define CHOICE_FIELD(item, k, words, def, text)
@@ -51,7 +51,7 @@ const struct key config_keys[KEY_CNT] = {
 #undef CHOICE_FIELD
 };
 
-const struct list config_lists[LIST_CNT] = {
+const struct list cfg_lists[LIST_CNT] = {
 #define KEY(s, k, type, def, min, max, unit, when, text)
 #define CHOICE(s, k, words, def, when, text)
 #define FIELD(item, k, type, def, min, max, unit, text)
@@ -65,7 +65,7 @@ const struct list config_lists[LIST_CNT] = {
 #undef CHOICE_FIELD
 };
 
-const struct key config_fields[] = {
+const struct key cfg_fields[] = {
 #define OBJECTS(l, item, max, when, text)
 #define FIELD(item, k, type, def, min, max, unit, text)                      \
 	{#item, #k, #k, TYPE_##type, def, min, max, unit, text, NULL, false, \
@@ -75,7 +75,7 @@ const struct key config_fields[] = {
 		offsetof(struct item, k)},
 #include "config_keys.def"
 };
-const uint32_t config_field_cnt = PSI_COUNT(config_fields);
+const uint32_t cfg_field_cnt = PSI_COUNT(cfg_fields);
 
 #define WORDS(type)	      static const struct word words_##type[] = {
 #define WORD(sym, word, text) {word, text},
@@ -95,7 +95,7 @@ static const struct words all_words[] = {
 };
 
 const struct words *
-words_of(const char *name)
+cfg_words_of(const char *name)
 {
 	for (size_t i = 0; i < PSI_COUNT(all_words); i++)
 		if (strcmp(all_words[i].name, name) == 0)
@@ -105,7 +105,7 @@ words_of(const char *name)
 }
 
 const char *
-type_expected(enum key_type t)
+cfg_type_expected(enum key_type t)
 {
 	switch (t) {
 #define TYPE(sym, expected) \
@@ -134,15 +134,15 @@ range(const struct key *v, uint32_t v_cnt, const char *owner, uint32_t *cnt)
 }
 
 const struct key *
-keys_of(const char *section, uint32_t *cnt)
+cfg_keys_of(const char *section, uint32_t *cnt)
 {
-	return range(config_keys, KEY_CNT, section, cnt);
+	return range(cfg_keys, KEY_CNT, section, cnt);
 }
 
 const struct key *
-fields_of(const struct list *l, uint32_t *cnt)
+cfg_fields_of(const struct list *l, uint32_t *cnt)
 {
-	return range(config_fields, config_field_cnt, l->item, cnt);
+	return range(cfg_fields, cfg_field_cnt, l->item, cnt);
 }
 
 #define WORD_MAX 48 /* characters that are compared; no key is that long */
@@ -178,7 +178,7 @@ distance(const char *a, const char *b)
 
 /* A third of the word may be wrong, or be its beginning. */
 void
-nearest_try(struct nearest *n, const char *candidate)
+cfg_nearest_try(struct nearest *n, const char *candidate)
 {
 	size_t len = strlen(n->word);
 	uint32_t d = distance(n->word, candidate);

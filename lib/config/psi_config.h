@@ -12,6 +12,8 @@
 
 #include "psi_base.h"
 
+#include <stdio.h>
+
 #define PSI_CONFIG_FILE_MAX  (64u << 20) /* bytes of a file */
 #define PSI_CONFIG_DEPTH_MAX 16		 /* lists and mappings within one another */
 #define PSI_CONFIG_NODE_MAX  2000000	 /* values, keys, lists and mappings of a file */
@@ -208,6 +210,12 @@ int psi_config_err(const struct psi_config *cfg, const void *value, struct psi_e
 	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 int psi_config_err_at(const struct psi_config *cfg, struct psi_config_at at, struct psi_err *err,
 	int rc, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+
+/* psi_config_print writes every key with its value as YAML that psi_config_open takes, and beside each that is not the
+ * default where it came from. Returns false when out could not be written.
+ * psi_config_changed: how many keys and lists are not the default. */
+bool psi_config_print(const struct psi_config *cfg, FILE *out);
+uint32_t psi_config_changed(const struct psi_config *cfg);
 
 /* psi_config_diff: the keys whose values differ and that only a restart can change, as "ring.size, cores.workers" in
  * text, cut to size. Returns how many there are: 0 when a reload can do. */

@@ -2,168 +2,9 @@
 /* One value as an operator writes it -> what the program works with, or what is wrong with it. */
 #include "config_pvt.h"
 
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-/* ---- numbers ---- */
-
-struct unit {
-	const char *name;
-	double factor;
-};
-
-/* K and KiB are 1024 as everywhere with memory; kB is 1000. */
-static const struct unit size_units[] = {
-	{"B", 1},
-	{"K", 0x1p10},
-	{"KiB", 0x1p10},
-	{"kB", 1e3},
-	{"M", 0x1p20},
-	{"MiB", 0x1p20},
-	{"MB", 1e6},
-	{"G", 0x1p30},
-	{"GiB", 0x1p30},
-	{"GB", 1e9},
-	{"T", 0x1p40},
-	{"TiB", 0x1p40},
-	{"TB", 1e12},
-	{NULL, 0},
-};
-static const struct unit time_units[] = {
-	{"ns", 1},
-	{"us", 1e3},
-	{"ms", 1e6},
-	{"s", 1e9},
-	{"m", 60e9},
-	{"min", 60e9},
-	{"h", 3600e9},
-	{"d", 86400e9},
-	{NULL, 0},
-};
-
-/* [0-9]+ with _ between digits as in YAML 1.1, then perhaps a fraction; *end: what follows. Not strtod, which would take
- * "inf", "0x10" and the locale's comma. Digits beyond the 18th change nothing that anyone could mean. */
-static bool
-digits(const char *s, bool fraction, double *out, const char **end)
-{
-	double v = 0, scale = 1;
-	const char *p = s;
-	unsigned int n = 0;
-
-	for (; (*p >= '0' && *p <= '9') || (*p == '_' && p > s && p[1] >= '0' && p[1] <= '9');
-		p++) {
-		if (*p == '_')
-			continue;
-		if (++n > 18)
-			return false;
-		v = v * 10 + (*p - '0');
-	}
-	if (!n || (n > 1 && *s == '0'))
-		return false;
-	if (fraction && *p == '.' && p[1] >= '0' && p[1] <= '9') {
-		for (p++; *p >= '0' && *p <= '9' && n <= 18; p++, n++) {
-			v = v * 10 + (*p - '0');
-			scale *= 10;
-		}
-	}
-	*out = v / scale;
-	*end = p;
-	return true;
-}
-
-static bool
-with_unit(const char *text, const struct unit *units, double *out, const char *example,
-	struct psi_err *why)
-{
-	const char *rest;
-
-	if (!digits(text, true, out, &rest))
-		return false;
-	while (*rest == ' ')
-		rest++;
-	if (!*rest && *out == 0)
-		return true;
-	if (!*rest) {
-		psi_err_set(why, 0, "%s has no unit: %s", text, example);
-		return false;
-	}
-	for (; units->name; units++) {
-		if (strcmp(rest, units->name) == 0) {
-			*out *= units->factor;
-			return true;
-		}
-	}
-	psi_err_set(why, 0, "'%s' is no unit: %s", rest, example);
-	return false;
-}
-
-static bool
-parse_size(const char *text, double *out, struct psi_err *why)
-{
-	if (!with_unit(
-		    text, size_units, out, "write B, KiB, MiB, GiB or TiB after the number", why))
-		return false;
-	if (*out == floor(*out))
-		return true;
-	psi_err_set(why, 0, "%s is no whole number of bytes", text);
-	return false;
-}
-
-static bool
-parse_mode(const char *text, double *out)
-{
-	uint32_t v = 0;
-
-	if (text[0] != '0' || strlen(text) != 4)
-		return false;
-	for (const char *p = text; *p; p++) {
-		if (*p < '0' || *p > '7')
-			return false;
-		v = v << 3 | (uint32_t)(*p - '0');
-	}
-	*out = v;
-	return true;
-}
-
-bool
-number_parse(enum key_type type, const char *text, double *out, struct psi_err *why)
-{
-	bool is_auto = strcmp(text, "auto") == 0;
-	const char *rest = "";
-
-	*out = 0;
-	switch (type) {
-	case TYPE_COUNT_AUTO:
-		if (is_auto)
-			return true;
-		return digits(text, false, out, &rest) && !*rest;
-	case TYPE_COUNT: return digits(text, false, out, &rest) && !*rest;
-	case TYPE_SIZE_AUTO:
-		if (is_auto)
-			return true;
-		return parse_size(text, out, why);
-	case TYPE_SIZE: return parse_size(text, out, why);
-	case TYPE_DURATION:
-		return with_unit(text, time_units, out,
-			"write ns, us, ms, s, m, h or d after the number", why);
-	case TYPE_RATIO:
-		if (!digits(text, true, out, &rest))
-			return false;
-		if (strcmp(rest, "%") == 0)
-			*out /= 100;
-		return !*rest || strcmp(rest, "%") == 0;
-	case TYPE_NUMBER: return digits(text, true, out, &rest) && !*rest;
-	case TYPE_MODE: return parse_mode(text, out);
-	case TYPE_CORE:
-		*out = PSI_CONFIG_CORE_AUTO;
-		if (is_auto)
-			return true;
-		return digits(text, false, out, &rest) && !*rest;
-	default: return false;
-	}
-}
+#include <strings.h>
 
 /* ---- one scalar ---- */
 
@@ -172,13 +13,13 @@ no_number(const struct value_ctx *x, const struct key *k, const char *path, cons
 	const struct psi_err *why)
 {
 	if (why->text[0])
-		problem(x->pr, x->origin, n->at, "%s: %s", path, why->text);
+		cfg_problem(x->pr, x->origin, n->at, "%s: %s", path, why->text);
 	else if (!n->plain)
-		problem(x->pr, x->origin, n->at, "%s: a text in quotes; expected %s", path,
-			type_expected(k->type));
+		cfg_problem(x->pr, x->origin, n->at, "%s: a text in quotes; expected %s", path,
+			cfg_type_expected(k->type));
 	else
-		problem(x->pr, x->origin, n->at, "%s: '%.80s'; expected %s", path, n->text,
-			type_expected(k->type));
+		cfg_problem(x->pr, x->origin, n->at, "%s: '%.80s'; expected %s", path, n->text,
+			cfg_type_expected(k->type));
 	return false;
 }
 
@@ -197,12 +38,12 @@ in_range(const struct value_ctx *x, const struct key *k, const char *path, const
 
 	if (is_auto(k, n->text))
 		return true;
-	number_parse(k->type, k->min, &min, NULL);
-	number_parse(k->type, k->max, &max, NULL);
+	cfg_number_parse(k->type, k->min, &min, NULL);
+	cfg_number_parse(k->type, k->max, &max, NULL);
 	if (v >= min && v <= max)
 		return true;
-	problem(x->pr, x->origin, n->at, "%s: %s is too %s; expected %s to %s%s%s", path, n->text,
-		v < min ? "small" : "large", k->min, k->max, *k->unit ? " " : "", k->unit);
+	cfg_problem(x->pr, x->origin, n->at, "%s: %s is too %s; expected %s to %s%s%s", path,
+		n->text, v < min ? "small" : "large", k->min, k->max, *k->unit ? " " : "", k->unit);
 	return false;
 }
 
@@ -230,7 +71,7 @@ set_number(const struct value_ctx *x, const struct key *k, const char *path, con
 	double v;
 
 	if ((!n->plain && !with_units && !is_auto(k, n->text)) ||
-		!number_parse(k->type, n->text, &v, &why))
+		!cfg_number_parse(k->type, n->text, &v, &why))
 		return no_number(x, k, path, n, &why);
 	if (!in_range(x, k, path, n, v))
 		return false;
@@ -257,7 +98,7 @@ static bool
 set_choice(const struct value_ctx *x, const struct key *k, const char *path, const struct node *n,
 	void *dst)
 {
-	const struct words *w = words_of(k->words);
+	const struct words *w = cfg_words_of(k->words);
 	struct nearest near = {.word = n->text};
 	char all[256];
 	size_t used = 0;
@@ -267,14 +108,14 @@ set_choice(const struct value_ctx *x, const struct key *k, const char *path, con
 			*(uint32_t *)dst = i;
 			return true;
 		}
-		nearest_try(&near, w->v[i].word);
+		cfg_nearest_try(&near, w->v[i].word);
 		used += (size_t)snprintf(all + used, sizeof(all) - used, "%s%s",
 			i == 0		  ? ""
 			: i + 1 == w->cnt ? " or "
 					  : ", ",
 			w->v[i].word);
 	}
-	problem(x->pr, x->origin, n->at, "%s: '%.80s'; expected %s%s%s%s", path, n->text, all,
+	cfg_problem(x->pr, x->origin, n->at, "%s: '%.80s'; expected %s%s%s%s", path, n->text, all,
 		near.best ? "; did you mean " : "", near.best ? near.best : "",
 		near.best ? "?" : "");
 	return false;
@@ -286,23 +127,25 @@ static bool
 text_good(const struct value_ctx *x, const char *path, const struct node *n, enum key_type type,
 	size_t min, size_t max)
 {
-	size_t len = strlen(n->text);
+	size_t len = strlen(n->text), c_len;
+	uint32_t cp = 0;
 
-	for (const char *p = n->text; *p; p++) {
-		if ((uint8_t)*p < 0x20 || *p == 0x7f) {
-			problem(x->pr, x->origin, n->at,
-				"%s: control character \\x%02x; expected %s", path, (uint8_t)*p,
-				type_expected(type));
-			return false;
-		}
+	for (size_t i = 0; i < len; i += c_len) {
+		c_len = cfg_utf8_next((const uint8_t *)n->text + i, len - i, &cp);
+		if (c_len && cp >= 0x20 && (cp < 0x7f || cp > 0x9f))
+			continue;
+		cfg_problem(x->pr, x->origin, n->at,
+			"%s: a byte 0x%02x that is no character; expected %s", path,
+			(uint8_t)n->text[i], cfg_type_expected(type));
+		return false;
 	}
 	if (len >= min && len <= max)
 		return true;
 	if (!len)
-		problem(x->pr, x->origin, n->at, "%s: an empty text; expected %s", path,
-			type_expected(type));
+		cfg_problem(x->pr, x->origin, n->at, "%s: an empty text; expected %s", path,
+			cfg_type_expected(type));
 	else
-		problem(x->pr, x->origin, n->at, "%s: a text of %zu bytes; expected %zu to %zu",
+		cfg_problem(x->pr, x->origin, n->at, "%s: a text of %zu bytes; expected %zu to %zu",
 			path, len, min, max);
 	return false;
 }
@@ -316,7 +159,7 @@ path_of(const struct value_ctx *x, const char *text)
 
 	if (!dir_len || !*text || *text == '/')
 		return text;
-	p = arena_get(x->a, dir_len + strlen(text) + 1);
+	p = cfg_arena_get(x->a, dir_len + strlen(text) + 1);
 	if (p) {
 		memcpy(p, x->dir, dir_len);
 		strcpy(p + dir_len, text);
@@ -357,7 +200,8 @@ entries_good(const struct value_ctx *x, const struct key *k, const char *path, c
 
 	if (cnt >= min && cnt <= max)
 		return true;
-	problem(x->pr, x->origin, n->at, "%s: %u entries; expected %u to %u", path, cnt, min, max);
+	cfg_problem(
+		x->pr, x->origin, n->at, "%s: %u entries; expected %u to %u", path, cnt, min, max);
 	return false;
 }
 
@@ -369,17 +213,17 @@ set_texts(const struct value_ctx *x, const struct key *k, const char *path, cons
 	const struct node *c = n->kind == NODE_LIST ? n->child : n;
 	uint32_t cnt = n->kind == NODE_LIST ? children(n) : 1, i = 0;
 	enum key_type type = k->type == TYPE_PATHS ? TYPE_PATH : TYPE_TEXT;
-	struct psi_config_at *at = arena_get(x->a, cnt * sizeof(*at));
-	const char **v = arena_get(x->a, cnt * sizeof(*v));
+	struct psi_config_at *at = cfg_arena_get(x->a, cnt * sizeof(*at));
+	const char **v = cfg_arena_get(x->a, cnt * sizeof(*v));
 
 	if (!entries_good(x, k, path, n, cnt) || !at || !v)
 		return false;
 	for (; i < cnt; c = c->next, i++) {
-		if (c->kind != NODE_SCALAR || node_is_null(c)) {
-			problem(x->pr, x->origin, c->at, "%s: %s; expected %s", path,
+		if (c->kind != NODE_SCALAR || cfg_node_is_null(c)) {
+			cfg_problem(x->pr, x->origin, c->at, "%s: %s; expected %s", path,
 				c->kind == NODE_SCALAR ? "an entry without value"
 						       : node_words[c->kind],
-				type_expected(type));
+				cfg_type_expected(type));
 			return false;
 		}
 		if (!text_good(x, path, c, type, 1, 4096))
@@ -400,9 +244,9 @@ add_cores(const char *text, uint16_t *v, uint32_t *cnt)
 {
 	double from, to;
 
-	while (digits(text, false, &from, &text)) {
+	while (cfg_number_digits(text, false, &from, &text)) {
 		to = from;
-		if (*text == '-' && !digits(text + 1, false, &to, &text))
+		if (*text == '-' && !cfg_number_digits(text + 1, false, &to, &text))
 			return false;
 		if (to < from || to > 1023 || *cnt + (to - from) + 1 > CORES_MAX)
 			return false;
@@ -432,69 +276,21 @@ set_cores(const struct value_ctx *x, const struct key *k, const char *path, cons
 	for (; c; c = n->kind == NODE_LIST ? c->next : NULL) {
 		if (c->kind == NODE_SCALAR && add_cores(c->text, v, &cnt))
 			continue;
-		problem(x->pr, x->origin, c->at, "%s: '%.80s'; expected %s, each 0 to 1023", path,
-			c->kind == NODE_SCALAR ? c->text : node_words[c->kind],
-			type_expected(k->type));
+		cfg_problem(x->pr, x->origin, c->at, "%s: '%.80s'; expected %s, each 0 to 1023",
+			path, c->kind == NODE_SCALAR ? c->text : node_words[c->kind],
+			cfg_type_expected(k->type));
 		return false;
 	}
 	if (!cnt) {
-		problem(x->pr, x->origin, n->at, "%s: an empty list; expected %s", path,
-			type_expected(k->type));
+		cfg_problem(x->pr, x->origin, n->at, "%s: an empty list; expected %s", path,
+			cfg_type_expected(k->type));
 		return false;
 	}
-	kept = arena_get(x->a, cnt * sizeof(*v));
+	kept = cfg_arena_get(x->a, cnt * sizeof(*v));
 	if (!kept)
 		return false;
 	memcpy(kept, v, cnt * sizeof(*v));
 	*(struct psi_config_core_list *)dst = (struct psi_config_core_list){cnt, kept};
-	return true;
-}
-
-/* ---- dates: RFC 3339 full-date ---- */
-
-static bool
-two(const char *p, uint32_t *v)
-{
-	if (p[0] < '0' || p[0] > '9' || p[1] < '0' || p[1] > '9')
-		return false;
-	*v = (uint32_t)(p[0] - '0') * 10 + (uint32_t)(p[1] - '0');
-	return true;
-}
-
-/* Days from 1970-01-01 of the proleptic Gregorian calendar, years counted from March. */
-static int64_t
-days(int64_t y, uint32_t m, uint32_t d)
-{
-	int64_t yoe, doy;
-
-	y -= m <= 2;
-	yoe = y % 400;
-	doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-	return y / 400 * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
-}
-
-static bool
-set_date(const struct value_ctx *x, const struct key *k, const char *path, const struct node *n,
-	void *dst)
-{
-	static const uint32_t month[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	uint32_t c, y, m, d;
-	bool leap;
-
-	*(int64_t *)dst = PSI_CONFIG_NEVER;
-	if (strcmp(n->text, "never") == 0)
-		return true;
-	if (strlen(n->text) != 10 || !two(n->text, &c) || !two(n->text + 2, &y) ||
-		n->text[4] != '-' || !two(n->text + 5, &m) || n->text[7] != '-' ||
-		!two(n->text + 8, &d))
-		return no_number(x, k, path, n, &(struct psi_err){""});
-	y += c * 100;
-	leap = (y % 4 == 0 && y % 100 != 0) || y % 400 == 0;
-	if (m < 1 || m > 12 || d < 1 || d > month[m - 1] + (m == 2 && leap)) {
-		problem(x->pr, x->origin, n->at, "%s: there is no day %s", path, n->text);
-		return false;
-	}
-	*(int64_t *)dst = days(y, m, d) * 86400;
 	return true;
 }
 
@@ -507,17 +303,20 @@ takes_list(enum key_type t)
 }
 
 bool
-value_set(const struct value_ctx *x, const struct key *k, const char *path, const struct node *n,
-	void *dst)
+cfg_value_set(const struct value_ctx *x, const struct key *k, const char *path,
+	const struct node *n, void *dst)
 {
-	if (node_is_null(n)) {
-		problem(x->pr, x->origin, n->at, "%s: no value; expected %s, or leave the key out",
-			path, type_expected(k->type));
+	struct psi_err why = {""};
+
+	if (cfg_node_is_null(n)) {
+		cfg_problem(x->pr, x->origin, n->at,
+			"%s: no value; expected %s, or leave the key out", path,
+			cfg_type_expected(k->type));
 		return false;
 	}
 	if (n->kind == NODE_MAP || (n->kind == NODE_LIST && !takes_list(k->type))) {
-		problem(x->pr, x->origin, n->at, "%s: %s; expected %s", path, node_words[n->kind],
-			type_expected(k->type));
+		cfg_problem(x->pr, x->origin, n->at, "%s: %s; expected %s", path,
+			node_words[n->kind], cfg_type_expected(k->type));
 		return false;
 	}
 	switch (k->type) {
@@ -529,19 +328,19 @@ value_set(const struct value_ctx *x, const struct key *k, const char *path, cons
 	case TYPE_TEXTS:
 	case TYPE_PATHS: return set_texts(x, k, path, n, dst);
 	case TYPE_CORES: return set_cores(x, k, path, n, dst);
-	case TYPE_DATE: return set_date(x, k, path, n, dst);
+	case TYPE_DATE: return cfg_date_parse(n->text, dst, &why) || no_number(x, k, path, n, &why);
 	default: return set_number(x, k, path, n, dst);
 	}
 }
 
 bool
-value_default(const struct value_ctx *x, const struct key *k, void *dst)
+cfg_value_default(const struct value_ctx *x, const struct key *k, void *dst)
 {
 	struct node n = {.kind = NODE_SCALAR, .plain = true, .text = k->def};
 
 	if (!*k->def || strcmp(k->def, "required") == 0)
 		return true; /* zeroed memory is none */
-	return value_set(x, k, k->path, &n, dst);
+	return cfg_value_set(x, k, k->path, &n, dst);
 }
 
 /* ---- comparing ---- */
@@ -564,7 +363,7 @@ text_equal(const char *a, const char *b)
 }
 
 bool
-value_equal(enum key_type type, const void *a, const void *b)
+cfg_value_equal(enum key_type type, const void *a, const void *b)
 {
 	const struct psi_config_core_list *ca = a, *cb = b;
 

@@ -28,9 +28,9 @@ at_of(const struct reader *r, yaml_mark_t m)
 
 /* ---- bytes ---- */
 
-/* Length of the UTF-8 character at p, 0 when it is none (RFC 3629: neither overlong nor a surrogate). */
-static size_t
-utf8_len(const uint8_t *p, size_t left, uint32_t *cp)
+/* Neither overlong nor a surrogate. */
+size_t
+cfg_utf8_next(const uint8_t *p, size_t left, uint32_t *cp)
 {
 	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
 	size_t n = *p < 0x80   ? 1
@@ -67,16 +67,16 @@ bytes_good(struct reader *r)
 	uint32_t cp = 0;
 
 	while (p < end) {
-		size_t n = utf8_len(p, (size_t)(end - p), &cp);
+		size_t n = cfg_utf8_next(p, (size_t)(end - p), &cp);
 
 		if (!n || !printable(cp)) {
 			if (!r->in_file)
 				at.line = at.col = 0;
 			if (!n)
-				problem(r->pr, r->origin, at,
+				cfg_problem(r->pr, r->origin, at,
 					"byte 0x%02x is not UTF-8; expected text in UTF-8", *p);
 			else
-				problem(r->pr, r->origin, at,
+				cfg_problem(r->pr, r->origin, at,
 					"control character U+%04X; expected text", cp);
 			return false;
 		}
@@ -116,11 +116,12 @@ static const struct {
 		true},
 	{"did not find expected alphabetic or numeric character",
 		"a value that begins with * or & needs quotes", true},
+	{"did not find expected node content", "a value is missing here", false},
 	{"found undefined tag handle",
 		"tags (!) are not taken; put a value that begins with ! in quotes", true},
 	{"found duplicate %YAML directive", "directives (%) are not taken", false},
 	{"found unknown escape character",
-		"an unknown escape after \\; in \"double quotes\" write \\\\ for one \\, or use 'single quotes'",
+		"a backslash that begins no escape YAML knows; in 'single quotes' a backslash is itself",
 		false},
 };
 
@@ -132,15 +133,15 @@ complain(struct reader *r)
 	char at = m.index < r->len ? r->text[m.index] : '\0';
 
 	if (r->p.error == YAML_MEMORY_ERROR) {
-		problem(r->pr, r->origin, at_of(r, m), "no memory");
+		cfg_problem(r->pr, r->origin, at_of(r, m), "no memory");
 		return;
 	}
 	if (strcmp(what, "found character that cannot start any token") == 0) {
 		if (at == '\t')
-			problem(r->pr, r->origin, at_of(r, m),
+			cfg_problem(r->pr, r->origin, at_of(r, m),
 				"a tab; YAML is indented with spaces only");
 		else
-			problem(r->pr, r->origin, at_of(r, m),
+			cfg_problem(r->pr, r->origin, at_of(r, m),
 				"a value cannot begin with %c; put it in quotes", at);
 		return;
 	}
@@ -149,10 +150,10 @@ complain(struct reader *r)
 			continue;
 		if (complaints[i].from_context && r->p.context)
 			m = r->p.context_mark;
-		problem(r->pr, r->origin, at_of(r, m), "%s", complaints[i].text);
+		cfg_problem(r->pr, r->origin, at_of(r, m), "%s", complaints[i].text);
 		return;
 	}
-	problem(r->pr, r->origin, at_of(r, m), "%s%s%s", what, r->p.context ? " " : "",
+	cfg_problem(r->pr, r->origin, at_of(r, m), "%s%s%s", what, r->p.context ? " " : "",
 		r->p.context ? r->p.context : "");
 }
 
@@ -170,7 +171,7 @@ next(struct reader *r, yaml_event_t *e)
 static bool
 refuse(struct reader *r, const yaml_event_t *e, const char *why)
 {
-	problem(r->pr, r->origin, at_of(r, e->start_mark), "%s", why);
+	cfg_problem(r->pr, r->origin, at_of(r, e->start_mark), "%s", why);
 	return false;
 }
 
@@ -189,8 +190,8 @@ scalar(struct reader *r, const yaml_event_t *e, struct node *n)
 	n->kind = NODE_SCALAR;
 	n->plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 	if (memchr(v, '\0', e->data.scalar.length))
-		return refuse(r, e, "the character NUL (\\0); expected text");
-	n->text = arena_text(r->a, v, e->data.scalar.length);
+		return refuse(r, e, "the character NUL; expected text");
+	n->text = cfg_arena_text(r->a, v, e->data.scalar.length);
 	return n->text || refuse(r, e, "no memory");
 }
 
@@ -209,7 +210,7 @@ entry(struct reader *r, yaml_event_t *e, bool map, unsigned int depth, struct no
 		if (!k)
 			return -1;
 		if (k->kind != NODE_SCALAR) {
-			problem(r->pr, r->origin, k->at, "%s where a key is expected",
+			cfg_problem(r->pr, r->origin, k->at, "%s where a key is expected",
 				node_words[k->kind]);
 			return -1;
 		}
@@ -252,7 +253,7 @@ entries(struct reader *r, struct node *of, bool map, unsigned int depth)
 static struct node *
 node(struct reader *r, yaml_event_t *e, unsigned int depth)
 {
-	struct node *n = arena_get(r->a, sizeof(*n));
+	struct node *n = cfg_arena_get(r->a, sizeof(*n));
 	bool good = false;
 
 	if (!n || ++r->nodes > PSI_CONFIG_NODE_MAX) {
@@ -313,7 +314,7 @@ document(struct reader *r)
 	if (!good)
 		return NULL;
 	if (!n) {
-		n = arena_get(r->a, sizeof(*n));
+		n = cfg_arena_get(r->a, sizeof(*n));
 		if (n)
 			n->kind = NODE_MAP;
 	}
@@ -321,8 +322,8 @@ document(struct reader *r)
 }
 
 struct node *
-tree_read(struct arena *a, struct problems *pr, const char *origin, const char *text, size_t len,
-	bool in_file)
+cfg_tree_read(struct arena *a, struct problems *pr, const char *origin, const char *text,
+	size_t len, bool in_file)
 {
 	struct reader r = {
 		.a = a, .pr = pr, .origin = origin, .text = text, .len = len, .in_file = in_file};
@@ -331,7 +332,7 @@ tree_read(struct arena *a, struct problems *pr, const char *origin, const char *
 	if (!bytes_good(&r))
 		return NULL;
 	if (!yaml_parser_initialize(&r.p)) {
-		problem(pr, origin, (struct psi_config_at){0, 0}, "no memory");
+		cfg_problem(pr, origin, (struct psi_config_at){0, 0}, "no memory");
 		return NULL;
 	}
 	yaml_parser_set_encoding(&r.p, YAML_UTF8_ENCODING);
@@ -342,7 +343,7 @@ tree_read(struct arena *a, struct problems *pr, const char *origin, const char *
 }
 
 bool
-node_is_null(const struct node *n)
+cfg_node_is_null(const struct node *n)
 {
 	static const char *const words[] = {"", "~", "null", "Null", "NULL"};
 

@@ -88,16 +88,16 @@ test_rows(void)
 	double min, max;
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
-	for (uint32_t i = 0; i < KEY_CNT + config_field_cnt; i++) {
-		const struct key *k = i < KEY_CNT ? &config_keys[i] : &config_fields[i - KEY_CNT];
+	for (uint32_t i = 0; i < KEY_CNT + cfg_field_cnt; i++) {
+		const struct key *k = i < KEY_CNT ? &cfg_keys[i] : &cfg_fields[i - KEY_CNT];
 
 		CU_ASSERT(k->text[strlen(k->text) - 1] == '.');
 		if (k->type == TYPE_CHOICE || k->type == TYPE_BOOL || k->type == TYPE_DATE)
 			continue;
 		CU_ASSERT(*k->min && *k->max);
-		if (number_parse(k->type, k->def, &min, NULL)) {
-			CU_ASSERT(number_parse(k->type, k->min, &min, NULL));
-			CU_ASSERT(number_parse(k->type, k->max, &max, NULL));
+		if (cfg_number_parse(k->type, k->def, &min, NULL)) {
+			CU_ASSERT(cfg_number_parse(k->type, k->min, &min, NULL));
+			CU_ASSERT(cfg_number_parse(k->type, k->max, &max, NULL));
 			CU_ASSERT(min < max);
 		}
 	}
@@ -232,9 +232,9 @@ test_values(void)
 	refused("events: {not_tls: 1}\n", "f:1:19: events.not_tls: '1'; expected true or false");
 	refused("ring: {mode: 640}\n",
 		"f:1:14: ring.mode: '640'; expected a file mode such as 0640");
-	refused("ring: {path: \"a\\0b\"}\n", "f:1:14: the character NUL (\\0); expected text");
+	refused("ring: {path: \"a\\0b\"}\n", "f:1:14: the character NUL; expected text");
 	refused("ring: {path: \"a\\eb\"}\n",
-		"f:1:14: ring.path: control character \\x1b; expected a path");
+		"f:1:14: ring.path: a byte 0x1b that is no character; expected a path");
 	refused("cores: {workers: 5-2}\n",
 		"f:1:18: cores.workers: '5-2'; expected core numbers such as 3, 2-5 or [2, 4-6], or auto, each 0 to 1023");
 	refused("pins: [{name: a, hosts: b, spki_sha256: c, expires: 2027-02-29}]\n",
@@ -305,6 +305,210 @@ test_many(void)
 		told[20], "f:1:209: more is wrong from here on; mend what was told first");
 }
 
+/* ---- environment and command line ---- */
+
+static void
+test_overrides(void)
+{
+	static const struct psi_config_override ov[] = {
+		{"ring.size=2MiB", false},
+		{"ring.size=4MiB", false},
+		{"PINSIGHT_RING_SIZE=8MiB", true},
+		{"PINSIGHT_PINS_LEARN_ENABLED=true", true},
+		{"PINSIGHT_CORES_WORKERS=2,4-5", true},
+		{"interception.ca=a.pem,b.pem", false},
+		{"eal.args=[\"-l\", \"0,1\"]", false},
+		{"ports=[{interface: eth0, mtu: 9000}]", false},
+		{"certificates.roots=\"\"", false},
+	};
+	const char *text = "ring: {size: 1MiB}\nports: [{interface: eth1}]\n";
+	struct psi_config *c = load_with(text, strlen(text), ov, PSI_COUNT(ov));
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	CU_ASSERT_EQUAL(c->ring.size, 4194304);
+	CU_ASSERT(c->pins_learn.enabled);
+	CU_ASSERT_EQUAL(c->cores.workers.cnt, 3);
+	CU_ASSERT_EQUAL_FATAL(c->interception.ca.cnt, 2);
+	CU_ASSERT_STRING_EQUAL(c->interception.ca.v[1], "b.pem");
+	CU_ASSERT_EQUAL(c->interception.ca.at[1].line, 0);
+	CU_ASSERT_EQUAL_FATAL(c->eal.args.cnt, 2);
+	CU_ASSERT_STRING_EQUAL(c->eal.args.v[1], "0,1");
+	CU_ASSERT_EQUAL_FATAL(c->ports_cnt, 1);
+	CU_ASSERT_STRING_EQUAL(c->ports[0].interface, "eth0");
+	CU_ASSERT_STRING_EQUAL(c->certificates.roots, "");
+	psi_config_close(c);
+}
+
+static void
+refused_override(const char *text, bool env, const char *expected)
+{
+	struct psi_config_override ov = {text, env};
+
+	psi_config_close(load_with("", 0, &ov, 1));
+	CU_ASSERT_EQUAL(told_cnt, 1);
+	CU_ASSERT_STRING_EQUAL(told[0], expected);
+	if (strcmp(told[0], expected) != 0)
+		fprintf(stderr, "of <%s>\n  told: %s\n  expected: %s\n", text, told[0], expected);
+}
+
+static void
+test_overrides_wrong(void)
+{
+	refused_override("ring.size", false,
+		"--set ring.size:0:0: no value; expected KEY=VALUE, such as ring.size=64MiB");
+	refused_override("ring.size=", false,
+		"--set ring.size:0:0: ring.size: no value; expected a size such as 64MiB, 512K or 4096B, or leave the key out");
+	refused_override("ring.sizes=1M", false,
+		"--set ring.sizes:0:0: ring.sizes: there is no such key; did you mean ring.size?");
+	refused_override("PINSIGHT_RING_SIZE=64", true,
+		"environment PINSIGHT_RING_SIZE:0:0: ring.size: 64 has no unit: write B, KiB, MiB, GiB or TiB after the number");
+	refused_override("PINSIGHT_PINS_LEARN_STOR=x", true,
+		"environment PINSIGHT_PINS_LEARN_STOR:0:0: pins_learn.stor: there is no such key; did you mean pins_learn.store?");
+	refused_override("ports=[{", false, "--set ports:0:0: a value is missing here");
+	refused_override("log.level=\xff", false,
+		"--set log.level:0:0: log.level: '\xff'; expected error, warn, info or debug");
+	refused_override("ring.path=a\xff", false,
+		"--set ring.path:0:0: ring.path: a byte 0xff that is no character; expected a path");
+}
+
+static void
+test_env(void)
+{
+	static char env[][32] = {"HOME=/", "PINSIGHT_RING_SIZE=1M", "PINSIGHT_EVENT_LIB=x",
+		"PINSIGHT_FLOWS_MAXX=1", "PINSIGHT_PORTS=[]", "XPINSIGHT_RING_SIZE=1", "PINSIGHT_"};
+	char *list[PSI_COUNT(env) + 1] = {NULL};
+	struct psi_config_override ov[2];
+
+	for (size_t i = 0; i < PSI_COUNT(env); i++)
+		list[i] = env[i];
+	CU_ASSERT_EQUAL(psi_config_env(list, ov, 2), 3);
+	CU_ASSERT_STRING_EQUAL(ov[0].text, "PINSIGHT_RING_SIZE=1M");
+	CU_ASSERT_STRING_EQUAL(ov[1].text, "PINSIGHT_FLOWS_MAXX=1");
+	CU_ASSERT(ov[0].env && ov[1].env);
+}
+
+/* ---- an open config ---- */
+
+static void
+test_err(void)
+{
+	static const struct psi_config_override ov = {"stats.interval=1m", false};
+	const char *text =
+		"certificates:\n  roots: none.pem\npins:\n- {name: a, hosts: [b, c], spki_sha256: d}\n";
+	struct psi_config *c = load_with(text, strlen(text), &ov, 1);
+	struct psi_err err;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	CU_ASSERT_EQUAL(
+		psi_config_err(c, &c->certificates.roots, &err, -2, "cannot read %d", 7), -2);
+	CU_ASSERT_STRING_EQUAL(err.text, "f:2:10: certificates.roots: cannot read 7");
+	psi_config_err(c, &c->stats.interval_ns, &err, 0, "x");
+	CU_ASSERT_STRING_EQUAL(err.text, "--set stats.interval: stats.interval: x");
+	psi_config_err(c, &c->ring.size, &err, 0, "x");
+	CU_ASSERT_STRING_EQUAL(err.text, "ring.size: x");
+	psi_config_err(c, &c->pins, &err, 0, "x");
+	CU_ASSERT_STRING_EQUAL(err.text, "f:4:1: pins: x");
+	psi_config_err_at(c, c->pins[0].hosts.at[1], &err, 0, "x");
+	CU_ASSERT_STRING_EQUAL(err.text, "f:4:24: x");
+	psi_config_close(c);
+}
+
+static void
+test_diff(void)
+{
+	struct psi_config *a = load("ring: {size: 1MiB}\nrules: [{id: a, sni: b}]\n");
+	struct psi_config *b =
+		load("ring: {size: 1024K}\nrules: [{id: c, sni: b}]\nlog: {level: debug}\n");
+	struct psi_config *c =
+		load("ring: {size: 2MiB}\nports: [{interface: e}]\ncores: {workers: 1-2}\n");
+	char text[64];
+
+	CU_ASSERT_EQUAL(psi_config_diff(a, b, text, sizeof(text)), 0);
+	CU_ASSERT_STRING_EQUAL(text, "");
+	CU_ASSERT_EQUAL(psi_config_diff(a, c, text, sizeof(text)), 3);
+	CU_ASSERT_STRING_EQUAL(text, "cores.workers, ring.size, ports");
+	CU_ASSERT_EQUAL(psi_config_diff(a, c, text, 8), 3);
+	CU_ASSERT_STRING_EQUAL(text, "cores.w");
+	CU_ASSERT_EQUAL(psi_config_diff(a, c, NULL, 0), 3);
+	psi_config_close(a);
+	psi_config_close(b);
+	psi_config_close(c);
+}
+
+/* What is printed is read as the same, down to what YAML would take for something else. */
+static void
+test_print(void)
+{
+	const char *text =
+		"ring: {size: 3MiB, path: \"/a: \\\\ \\\"#\\u2028\xc3\xa9\", mode: 0600}\n"
+		"flows: {linger: 1500ms, closed_timeout: 90s}\n"
+		"correlation: {report_confidence: 0.123}\ncores: {workers: [1, 3-4], control: 2}\n"
+		"pins: [{name: 'no', hosts: ['*.a', b], cert_sha256: x, expires: 2028-02-29},\n"
+		"  {name: z, hosts: y, spki_sha256: x}]\n"
+		"rules: [{id: '1', sni: '/a\"/', action: weight, weight: 0.1}]\n";
+	struct psi_config *a = load(text), *b;
+	char *out = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&out, &len);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(a);
+	CU_ASSERT(psi_config_print(a, f));
+	fclose(f);
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "\n  size: 3MiB  # line 1\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "\n  linger: 1500ms  # line 2\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "\n  closed_timeout: 90s  # line 2\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "\n  report_confidence: 0.123  # line 3\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "\n    expires: 2028-02-29\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "\n  max: 1048576\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "\n  # crls: none\n"));
+	CU_ASSERT_EQUAL(psi_config_changed(a), 10);
+	b = load(out);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+	CU_ASSERT_EQUAL(psi_config_changed(b), 10);
+	CU_ASSERT_EQUAL(psi_config_diff(a, b, NULL, 0), 0);
+	CU_ASSERT_STRING_EQUAL(b->ring.path, a->ring.path);
+	CU_ASSERT_STRING_EQUAL(b->rules[0].sni.text, "/a\"/");
+	CU_ASSERT_EQUAL(b->pins[0].expires_s, a->pins[0].expires_s);
+	CU_ASSERT_DOUBLE_EQUAL(b->rules[0].weight, 0.1, 0);
+	free(out);
+	psi_config_close(a);
+	psi_config_close(b);
+}
+
+/* A path means the same wherever the program is started. */
+static void
+test_folder(void)
+{
+	static const struct psi_config_override ov = {"certificates.crls=c.pem", false};
+	static const char text[] = "certificates: {roots: r}\ninterception: {ca: [a, /b]}\n";
+	struct psi_config_source src = {.path = "/etc/p/f.yaml",
+		.text = text,
+		.len = sizeof(text) - 1,
+		.ov = &ov,
+		.ov_cnt = 1};
+	struct psi_config *c = psi_config_load(&src, NULL);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	CU_ASSERT_STRING_EQUAL(c->certificates.roots, "/etc/p/r");
+	CU_ASSERT_STRING_EQUAL(c->interception.ca.v[0], "/etc/p/a");
+	CU_ASSERT_STRING_EQUAL(c->interception.ca.v[1], "/b");
+	CU_ASSERT_STRING_EQUAL(c->certificates.crls, "c.pem");
+	psi_config_close(c);
+	CU_ASSERT_PTR_NULL(psi_config_open("/nonexistent/f", NULL, 0, NULL));
+}
+
+/* Whatever the first n bytes of a file are, they are read without harm; ASan looks on. */
+static void
+test_cuts(void)
+{
+	const char *text =
+		"ring:\n  size: 1M # \xc3\xa9\npins: [{name: \"a\", hosts: [b, '*.c']}]\n";
+
+	for (size_t n = 0; n <= strlen(text); n++)
+		psi_config_close(load_with(text, n, NULL, 0));
+	CU_ASSERT(told_cnt > 0); /* whole, it has a set without pins */
+}
+
 static struct CU_TestInfo tests[] = {
 	{"defaults", test_defaults},
 	{"rows", test_rows},
@@ -315,6 +519,14 @@ static struct CU_TestInfo tests[] = {
 	{"yaml", test_yaml},
 	{"together", test_together},
 	{"many problems", test_many},
+	{"overrides", test_overrides},
+	{"overrides that are wrong", test_overrides_wrong},
+	{"environment", test_env},
+	{"errors of others", test_err},
+	{"differences", test_diff},
+	{"print", test_print},
+	{"folder", test_folder},
+	{"cut at every byte", test_cuts},
 	CU_TEST_INFO_NULL,
 };
 
