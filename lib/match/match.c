@@ -3,6 +3,9 @@
  * more are not looked at. Hyperscan tells matches in an order of its own, so what hits is kept sorted. */
 #include "match_pvt.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 const uint8_t scan_order[PSI_RULE_FIELD_CNT] = {PSI_RULE_SNI, PSI_RULE_JA4, PSI_RULE_JA3,
 	PSI_RULE_ALPN, PSI_RULE_ISSUER, PSI_RULE_SUBJECT, PSI_RULE_SAN};
 
@@ -17,7 +20,8 @@ hit(struct psi_match *m, uint32_t idx)
 	m->count.hits++;
 	out->ignore |= a->what == PSI_RULE_IGNORE;
 	if (a->what == PSI_RULE_WEIGHT)
-		out->weight *= a->weight;
+		out->weight = PSI_MIN(
+			out->weight * a->weight, 1e100); /* never inf, whose 0th is no number */
 	if (out->cnt < PSI_MATCH_HITS_MAX) {
 		i = out->cnt++;
 	} else {
@@ -31,11 +35,10 @@ hit(struct psi_match *m, uint32_t idx)
 	m->hit[i] = idx;
 }
 
-static int
-on_match(unsigned int id, unsigned long long from, unsigned long long to, unsigned int flags,
-	void *ctx)
+/* Pattern id is in a value of the field being scanned. */
+static void
+found(struct psi_match *m, uint32_t id)
 {
-	struct psi_match *m = ctx;
 	struct state *s = &m->state[id];
 
 	if (s->flow != m->flow) {
@@ -43,12 +46,24 @@ on_match(unsigned int id, unsigned long long from, unsigned long long to, unsign
 		s->got = 0;
 	}
 	if (s->got & m->bit)
-		return 0; /* found in an earlier value of the same field */
+		return; /* in an earlier value of the same field, too */
 	s->got |= m->bit;
 	if (s->got == s->need)
 		hit(m, id);
 	else
 		m->want |= s->need;
+}
+
+static int
+on_match(unsigned int id, unsigned long long from, unsigned long long to, unsigned int flags,
+	void *ctx)
+{
+	struct psi_match *m = ctx;
+
+	if (m->found_cnt < MEMO_IDS)
+		m->found[m->found_cnt] = id;
+	m->found_cnt++;
+	found(m, id);
 	return 0;
 }
 
@@ -80,10 +95,40 @@ is_utf8(const uint8_t *p, uint32_t len)
 static void
 scan(struct psi_match *m, const struct set *set, const uint8_t *p, uint32_t len)
 {
-	hs_error_t rc = hs_scan(set->db, (const char *)p, len, 0, m->scratch, on_match, m);
+	hs_error_t rc;
 
+	m->found_cnt = 0;
 	m->count.scans++;
+	rc = hs_scan(set->db, (const char *)p, len, 0, m->scratch, on_match, m);
 	PSI_ASSERT(rc == HS_SUCCESS, "scratch is ours alone and made for every database");
+}
+
+/* What is in the value, from memory or by looking. */
+static void
+look(struct psi_match *m, const struct set *set, const uint8_t *p, uint32_t len)
+{
+	struct memo *line;
+	XXH128_hash_t h;
+
+	if (len > MEMO_VALUE_MAX) {
+		scan(m, set, p, len);
+		return;
+	}
+	h = XXH3_128bits_withSeed(p, len, m->key);
+	line = &set->memo[h.low64 % MEMO_LINES];
+	if (line->key[0] == h.low64 && line->key[1] == h.high64) {
+		m->count.remembered++;
+		for (uint32_t i = 0; i < line->cnt; i++)
+			found(m, line->id[i]);
+		return;
+	}
+	scan(m, set, p, len);
+	if (m->found_cnt > MEMO_IDS)
+		return;
+	line->key[0] = h.low64;
+	line->key[1] = h.high64;
+	line->cnt = m->found_cnt;
+	memcpy(line->id, m->found, m->found_cnt * sizeof(*m->found));
 }
 
 static void
@@ -107,9 +152,9 @@ scan_field(struct psi_match *m, enum psi_rule_field field, const struct psi_matc
 		if (!len)
 			continue;
 		if (set[0].db)
-			scan(m, &set[0], p, len);
+			look(m, &set[0], p, len);
 		if (set[1].db && is_utf8(p, len))
-			scan(m, &set[1], p, len);
+			look(m, &set[1], p, len);
 		else if (set[1].db)
 			m->count.not_utf8++;
 	}

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 static void
 tell(struct teller *t, enum psi_match_news kind, const char *text)
@@ -129,10 +130,11 @@ add_set(struct psi_match *m, struct teller *t, enum psi_rule_field field, bool u
 	source_free(&s);
 	if (!set->db)
 		return ok;
+	set->memo = calloc(MEMO_LINES, sizeof(*set->memo));
 	m->count.sets++;
 	hs_database_size(set->db, &bytes);
 	m->count.set_bytes += bytes;
-	return hs_alloc_scratch(set->db, &m->scratch) == HS_SUCCESS;
+	return set->memo && hs_alloc_scratch(set->db, &m->scratch) == HS_SUCCESS;
 }
 
 static bool
@@ -222,7 +224,8 @@ make(const struct psi_match_config *cfg)
 	m->state = calloc(cfg->rule_cnt + 1, sizeof(*m->state));
 	m->action = calloc(cfg->rule_cnt + cfg->list_cnt + 1, sizeof(*m->action));
 	m->list = calloc(cfg->list_cnt + 1, sizeof(*m->list));
-	if (!m->state || !m->action || !m->list || !set_actions(m, cfg)) {
+	if (!m->state || !m->action || !m->list || !set_actions(m, cfg) ||
+		getrandom(&m->key, sizeof(m->key), 0) != sizeof(m->key)) {
 		psi_match_close(m);
 		return NULL;
 	}
@@ -275,8 +278,10 @@ psi_match_close(struct psi_match *m)
 	if (!m)
 		return;
 	for (uint32_t f = 0; f < PSI_RULE_FIELD_CNT; f++)
-		for (uint32_t u = 0; u < 2; u++)
+		for (uint32_t u = 0; u < 2; u++) {
 			hs_free_database(m->set[f][u].db);
+			free(m->set[f][u].memo);
+		}
 	hs_free_scratch(m->scratch);
 	for (uint32_t i = 0; i < m->list_cnt; i++)
 		psi_hosts_close(m->list[i]);

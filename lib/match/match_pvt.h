@@ -66,9 +66,21 @@ cache_write(struct teller *t, const char *name, const uint64_t key[2], const hs_
 
 /* ---- the object ---- */
 
+/* What a value that was seen lately hits: a line of the cache. Values of most fields repeat, and remembering is several
+ * times cheaper than looking. One line a hash: the newer value takes the place of the older. */
+#define MEMO_LINES     4096 /* a power of 2 */
+#define MEMO_IDS       11   /* patterns of a line; a value that hits more is looked at each time */
+#define MEMO_VALUE_MAX 512  /* bytes of a value that is remembered */
+
+struct memo {
+	uint64_t key[2]; /* keyed hash of the value, taken for the value */
+	uint32_t cnt;
+	uint32_t id[MEMO_IDS];
+};
+
 struct set {
 	hs_database_t *db; /* NULL: no pattern */
-	uint64_t bytes;
+	struct memo *memo; /* MEMO_LINES of them */
 };
 
 /* Of each rule, 8 bytes. got holds for the flow of that number only. */
@@ -85,6 +97,9 @@ struct psi_match {
 	uint8_t first;	     /* fields that may begin a rule, in scan_order */
 	uint8_t want;	     /* fields that a rule begun in this flow still needs */
 	uint8_t bit;	     /* of the field being scanned */
+	uint64_t key;	     /* of the hashes in memo; random */
+	uint32_t found_cnt;  /* patterns found in the value being scanned; the first of them: */
+	uint32_t found[MEMO_IDS];
 	struct psi_match_hits *out;
 	uint32_t hit[PSI_MATCH_HITS_MAX]; /* of out: indexes, ascending: rules, then lists */
 

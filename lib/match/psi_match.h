@@ -39,7 +39,7 @@ struct psi_match_config {
 	uint32_t rule_cnt;
 	const struct psi_config_host_list *list;
 	uint32_t list_cnt;
-	const char *cache_dir; /* NULL or "": no cache */
+	const char *cache_dir; /* of this set of rules alone; NULL or "": no cache */
 	/* One line of text a call, without newline. NULL: nobody listens. */
 	void (*tell)(void *ctx, enum psi_match_news kind, const char *text);
 	void *ctx;
@@ -76,9 +76,10 @@ struct psi_match_count {
 	uint64_t set_bytes, scratch_bytes;
 	uint32_t names, names_twice; /* of all host lists; the latter were there before */
 	uint64_t name_bytes;
-	uint64_t flows, hits, ignored, scans;
-	uint64_t values_skipped; /* too long, or too many */
-	uint64_t not_utf8;	 /* values not shown to the patterns with u of their field */
+	uint64_t flows, hits, ignored;
+	uint64_t scans, remembered; /* values looked at, and those whose answer was still known */
+	uint64_t values_skipped;    /* too long, or too many */
+	uint64_t not_utf8;	    /* values not shown to the patterns with u of their field */
 };
 
 struct psi_match;

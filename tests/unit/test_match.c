@@ -130,18 +130,66 @@ test_found(void)
 				.id = id_of(from + i), .issuer = {.text = table_pattern[from + i]}};
 		m = open_rules(r, cnt);
 		for (uint32_t v = 0; v < VALUES; v++) {
-			struct psi_match_hits h =
+			struct psi_match_hits again, h =
 				ask(m, PSI_RULE_ISSUER, table_value[v].p, table_value[v].len);
 
 			CU_ASSERT_EQUAL(h.more, 0);
 			hits += h.cnt;
 			for (uint32_t i = 0; i < cnt; i++)
 				differ += hit_by(&h, r[i].id) != found(v, from + i);
+			again = ask(m, PSI_RULE_ISSUER, table_value[v].p, table_value[v].len);
+			differ += again.cnt != h.cnt;
+			for (uint32_t i = 0; i < h.cnt; i++)
+				differ += again.id[i] != h.id[i];
 		}
 		psi_match_close(m);
 	}
 	CU_ASSERT_EQUAL(differ, 0);
 	CU_ASSERT(hits > 600); /* the table has 634 */
+}
+
+/* The second time the answer is remembered, and is the same; so it is after other values took the place of the first. */
+static void
+test_remembered(void)
+{
+	struct psi_config_rule r[20] = {{{0}}};
+	struct psi_match_count c;
+	struct psi_match_hits h;
+	uint8_t big[MEMO_VALUE_MAX + 1];
+	struct psi_match *m;
+
+	for (uint32_t i = 0; i < PSI_COUNT(r); i++)
+		r[i] = (struct psi_config_rule){.id = id_of(i),
+			.ja3 = {.text = i < MEMO_IDS ? "a" : "b"},
+			.action = i == 3 ? PSI_RULE_IGNORE : PSI_RULE_TAG};
+	r[2].alpn.text = "x";
+	m = open_rules(r, PSI_COUNT(r));
+	for (uint32_t i = 0; i < 2; i++) {
+		h = ask(m, PSI_RULE_JA3, "a", 1);
+		CU_ASSERT(h.cnt == MEMO_IDS - 1 && h.ignore && !hit_by(&h, "r2"));
+	}
+	psi_match_count(m, &c);
+	CU_ASSERT(c.scans == 1 && c.remembered == 1);
+	for (uint32_t i = 0; i < 2; i++) { /* one pattern more than a line has room for */
+		h = ask(m, PSI_RULE_JA3, "ab", 2);
+		CU_ASSERT(h.cnt == PSI_COUNT(r) - 1);
+	}
+	memset(big, 'a', sizeof(big));
+	for (uint32_t i = 0; i < 2; i++) /* too long to be remembered */
+		ask(m, PSI_RULE_JA3, big, sizeof(big));
+	psi_match_count(m, &c);
+	CU_ASSERT(c.scans == 5 && c.remembered == 1);
+	for (uint32_t i = 0; i < 4 * MEMO_LINES; i++) {
+		char text[16];
+		bool a = i % 3 == 0;
+
+		h = ask(m, PSI_RULE_JA3, text,
+			(uint32_t)snprintf(text, sizeof(text), "%u%s", i, a ? "a" : ""));
+		CU_ASSERT_FATAL(h.cnt == (a ? MEMO_IDS - 1 : 0));
+	}
+	h = ask(m, PSI_RULE_JA3, "a", 1);
+	CU_ASSERT_EQUAL(h.cnt, MEMO_IDS - 1);
+	psi_match_close(m);
 }
 
 /* Two and three fields: expected by the table, one look for each field. */
@@ -658,6 +706,7 @@ test_lists(void)
 
 static CU_TestInfo tests[] = {
 	{"what Python finds is found", test_found},
+	{"remembered", test_remembered},
 	{"all fields of a rule", test_and},
 	{"one flow is not another", test_and_flows},
 	{"several values, case, final dot", test_values},
