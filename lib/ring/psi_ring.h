@@ -45,6 +45,19 @@ void psi_ring_beat(struct psi_ring_w *w, uint64_t now_ns);
 /* psi_ring_close: no more events will come. The file stays, for readers to finish it. w may be NULL. */
 void psi_ring_close(struct psi_ring_w *w);
 
+/* psi_ring_tell: what others can ask of the process that writes the ring, psi_ring_engine's fields. It stands in the lock
+ * file. Set-up and control only: may be called while another thread writes. */
+void psi_ring_tell(struct psi_ring_w *w, uint64_t reloads, const char *said);
+
+/* psi_ring_ask: who writes the ring of that name. Any process that may read the lock file. 0; -ESRCH when nobody does;
+ * another -errno. */
+struct psi_ring_engine {
+	int pid;
+	uint64_t reloads; /* so far, those refused included */
+	char said[512];	  /* of the last one: "done", or what was wrong */
+};
+int psi_ring_ask(const char *path, struct psi_ring_engine *e, struct psi_err *err);
+
 /* ---- reader ---- */
 struct psi_ring_r;
 

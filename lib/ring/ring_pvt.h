@@ -47,6 +47,9 @@ _Static_assert(sizeof(struct ring_file) <= RING_DATA_OFF, "the data begin behind
 
 typedef _Atomic uint64_t ring_word;
 
+/* ring_engine.c */
+void ring_tell(int fd, uint64_t reloads, const char *said);
+
 static inline ring_word *
 ring_at(ring_word *data, uint64_t size, uint64_t pos)
 {

@@ -204,8 +204,15 @@ psi_ring_create(struct psi_ring_w **out, const struct psi_ring_config *cfg, stru
 		psi_ring_close(w);
 		return rc;
 	}
+	ring_tell(w->lock, 0, "");
 	*out = w;
 	return 0;
+}
+
+void
+psi_ring_tell(struct psi_ring_w *w, uint64_t reloads, const char *said)
+{
+	ring_tell(w->lock, reloads, said);
 }
 
 void
