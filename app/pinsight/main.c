@@ -13,6 +13,8 @@ static const struct {
 } commands[] = {
 	{"read", cmd_read, "FILE...", "read captures, print TLS flows and what became of them"},
 	{"check", cmd_check, "FILE", "say whether a configuration is good, and what is wrong"},
+	{"run", cmd_run, "", "watch ports: the engine"},
+	{"reload", cmd_reload, "", "tell a running engine to read its configuration again"},
 	{"events", cmd_events, "", "print the events of a running engine as they are made"},
 	{"doctor", cmd_doctor, "",
 		"tell whether this machine is fit for the engine, and how to make it so"},

@@ -12,6 +12,8 @@ int cmd_doctor(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_events(int argc, char **argv);
 int cmd_read(int argc, char **argv);
+int cmd_reload(int argc, char **argv);
+int cmd_run(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
 int cmd_top(int argc, char **argv);
 

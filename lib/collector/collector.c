@@ -198,30 +198,14 @@ psi_collector_poll(struct psi_collector *c, struct psi_handoff *q, uint32_t max)
 		switch (type) {
 		case PSI_HANDOFF_FLOW: on_flow(c, p); break;
 		case PSI_HANDOFF_CHAIN: chains_add(&c->chains, p); break;
+		case PSI_HANDOFF_MARK:
+			if (c->cfg.mark)
+				c->cfg.mark(c->cfg.ctx, p);
+			break;
 		}
 		psi_handoff_consume(q);
 	}
 	return n;
-}
-
-void
-psi_collector_stats_event(
-	struct psi_collector *c, const uint64_t *sum, uint32_t flows_alive, uint64_t now_ns)
-{
-	struct psi_event_w w;
-
-	psi_event_begin(&w, c->buf, PSI_EVENT_MAX, PSI_EVENT_STATS);
-	psi_event_put_u64(&w, PSI_F_STATS_FLOWS_ALIVE, flows_alive);
-	psi_event_put_u64(
-		&w, PSI_F_STATS_LOST_PKTS, (uint64_t)psi_stats_balance(sum, PSI_STAT_PKT_IN, 0));
-	psi_event_put_u64(&w, PSI_F_STATS_LOST_FLOWS,
-		(uint64_t)psi_stats_balance(sum, PSI_STAT_FLOW_IN, flows_alive));
-	psi_event_put_u64(
-		&w, PSI_F_STATS_LOST_RECS, (uint64_t)psi_stats_balance(sum, PSI_STAT_REC_IN, 0));
-	for (enum psi_stat s = 0; s < PSI_STAT_CNT; s++)
-		psi_event_put_count(&w, PSI_F_STATS_COUNTERS, psi_stat_name(s), sum[s]);
-	psi_stat_inc(&c->stats, PSI_STAT_event_out);
-	c->cfg.sink(c->cfg.ctx, psi_event_end(&w, ++c->seq, now_ns));
 }
 
 struct psi_stats *

@@ -20,6 +20,8 @@ struct psi_collector_config {
 	bool handshakes;	   /* make tls_handshake events, too */
 	/* A finished event. It is good during the call only. */
 	void (*sink)(void *ctx, const struct psi_event *e);
+	/* A mark came by in a queue; NULL: marks are passed over. Good during the call only. */
+	void (*mark)(void *ctx, const struct psi_handoff_mark *m);
 	void *ctx;
 };
 
@@ -44,6 +46,22 @@ uint32_t psi_collector_poll(struct psi_collector *c, struct psi_handoff *q, uint
  * the sink. */
 void psi_collector_stats_event(
 	struct psi_collector *c, const uint64_t *sum, uint32_t flows_alive, uint64_t now_ns);
+
+/* psi_collector_ledger: the same with rates and workers. What is NULL or 0 is left out. */
+struct psi_collector_worker {
+	uint16_t id, lcore;
+	const uint64_t *sum, *before; /* PSI_STAT_CNT values: now, and at the event before */
+	uint64_t flows_alive;
+	uint64_t queue_len, queue_max; /* bytes in its queue to the collector */
+};
+struct psi_collector_ledger {
+	const uint64_t *sum, *before;
+	double interval_s; /* since the event before */
+	uint64_t flows_alive, now_ns;
+	const struct psi_collector_worker *worker;
+	uint32_t worker_cnt;
+};
+void psi_collector_ledger(struct psi_collector *c, const struct psi_collector_ledger *l);
 
 /* psi_collector_stats: its own counters; any thread may read them. */
 struct psi_stats *psi_collector_stats(struct psi_collector *c);

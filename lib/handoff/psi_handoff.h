@@ -16,6 +16,8 @@
 enum psi_handoff_type {
 	PSI_HANDOFF_FLOW = 1,  /* a struct psi_rec */
 	PSI_HANDOFF_CHAIN = 2, /* a struct psi_handoff_chain */
+	PSI_HANDOFF_MARK =
+		3, /* a struct psi_handoff_mark: where the worker stood between the records around it */
 };
 
 #define PSI_HANDOFF_SEG_MAX \
@@ -36,6 +38,14 @@ struct psi_handoff_chain {
 		void *ref; /* struct rte_mbuf */
 		uint32_t len;
 	} seg[];
+};
+
+/* A worker's counters at one instant, PSI_STAT_CNT of them: with what the collector took until it came by, they give a
+ * ledger that balances while packets go on. */
+struct psi_handoff_mark {
+	uint64_t number; /* as asked for */
+	uint64_t flows_alive;
+	uint64_t sum[];
 };
 
 struct psi_handoff {

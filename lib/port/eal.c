@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* DPDK's environment for reading captures: plain memory, one lcore, silent. What DPDK would print is kept and shown
  * only when it refuses to start. */
+#include "nic_pvt.h"
 #include "psi_port.h"
 
 #include <rte_eal.h>
@@ -16,8 +17,8 @@
 #include <unistd.h>
 
 /* DPDK wants a folder of its own for run-time files; a user without one gets a private one. */
-static void
-ensure_runtime_dir(void)
+void
+eal_runtime_dir(void)
 {
 	const char *dir = getenv("XDG_RUNTIME_DIR");
 	struct stat st;
@@ -46,8 +47,8 @@ lcore_map(char *out, size_t cap)
 }
 
 /* What DPDK prints of its own accord, such as its usage when it refuses an argument, is not for our users. */
-static int
-init_silently(int argc, char **argv)
+int
+eal_init_quietly(int argc, char **argv)
 {
 	int out = dup(STDOUT_FILENO), null = open("/dev/null", O_WRONLY), rc;
 
@@ -75,13 +76,13 @@ psi_eal_init(const char *program, unsigned int mem_mb, struct psi_err *err)
 	FILE *log = fmemopen(said, sizeof(said), "w");
 	int rc;
 
-	ensure_runtime_dir();
+	eal_runtime_dir();
 	lcore_map(lcores, sizeof(lcores));
 	snprintf(name, sizeof(name), "%s", program);
 	snprintf(mem, sizeof(mem), "%u", mem_mb);
 	if (log)
 		rte_openlog_stream(log);
-	rc = init_silently((int)PSI_COUNT(argv) - 1, argv);
+	rc = eal_init_quietly((int)PSI_COUNT(argv) - 1, argv);
 	if (log) {
 		fflush(log);
 		rte_openlog_stream(NULL); /* back to the default */

@@ -54,6 +54,10 @@ void psi_worker_close(struct psi_worker *w);
 void psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 	const uint64_t *ts_ns, const uint32_t *wire_len, uint16_t n);
 
+/* psi_worker_idle: no packets came until now_ns: timeouts run on. For live ports only: a capture's time is that of its
+ * packets. Hot. */
+void psi_worker_idle(struct psi_worker *w, uint64_t now_ns);
+
 /* psi_worker_stop ends every flow, in the order in which they began, cause "engine stop", and gives back all mbufs. */
 void psi_worker_stop(struct psi_worker *w);
 

@@ -251,6 +251,8 @@ act(struct psi_worker *w, struct rte_mbuf *m, unsigned int i, uint64_t ts_ns, ui
 		w->now_ns = ts_ns;
 	if (w->rc[i] == PSI_NET_TCP && !tcp_packet(w, m, &w->pkt[i], w->hash[i], ts_ns, wire_len))
 		s = PSI_STAT_pkt_drop_flow_full;
+	if (w->rc[i] == PSI_NET_TCP && psi_unlikely(w->pkt[i].tunnel_cnt))
+		psi_stat_inc(&w->stats, PSI_STAT_pkt_tunnel);
 	psi_stat_inc(&w->stats, s);
 	rte_pktmbuf_free(m);
 }
@@ -281,6 +283,16 @@ psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 	for (uint16_t i = 0; i < n; i++)
 		if (m[i]) /* else a fragment, counted by frag; a time of 0 stands for "never" from here on */
 			act(w, m[i], i, PSI_MAX(ts_ns[i], 1u), wire_len[i]);
+}
+
+void
+psi_worker_idle(struct psi_worker *w, uint64_t now_ns)
+{
+	if (!w->aged_ns) /* nothing came yet, so there is nothing to age */
+		return;
+	if (now_ns > w->now_ns)
+		w->now_ns = now_ns;
+	age(w);
 }
 
 void *
