@@ -315,8 +315,10 @@ def schema(t):
             if p.name == 'rules':
                 s['anyOf'] = [{'required': [k.name]} for k in p.keys if k.kind == 'PATTERN']
             if p.name == 'pins':
-                s['anyOf'] = [{'required': [k.name], 'properties': {k.name: {'not': {'const': []}}}} for k in p.keys
-                              if k.name.endswith('_sha256')]
+                pins = [{'required': [k.name], 'properties': {k.name: {'not': {'const': []}}}} for k in p.keys
+                        if k.name.endswith('_sha256')]
+                unpinned = {'required': ['action'], 'properties': {'action': {'const': 'unpinned'}}}
+                s['oneOf'] = [{'anyOf': pins, 'not': unpinned}, {'allOf': [unpinned, {'not': {'anyOf': pins}}]}]
             s = {'type': 'array', 'maxItems': p.at_most, 'items': s}
         props[p.name] = dict(one_of(s, {'type': 'null'}), description=p.text)
     return {

@@ -377,7 +377,8 @@ cfg_value_equal(enum key_type type, const void *a, const void *b)
 	case TYPE_TEXTS:
 	case TYPE_PATHS: return texts_equal(a, b);
 	case TYPE_CORES:
-		return ca->cnt == cb->cnt && memcmp(ca->v, cb->v, ca->cnt * sizeof(*ca->v)) == 0;
+		return ca->cnt == cb->cnt &&
+		       (!ca->cnt || memcmp(ca->v, cb->v, ca->cnt * sizeof(*ca->v)) == 0);
 	case TYPE_SIZE:
 	case TYPE_SIZE_AUTO:
 	case TYPE_DURATION:

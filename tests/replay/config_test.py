@@ -165,6 +165,8 @@ SAMPLES = [
     ('ports:\n', None), ('rules: [{id: a, sni: b, action: weight, weight: 0.5}]', None),
     ('pins: [{name: a, hosts: [b], cert_sha256: c, expires: 2027-01-31}]', None),
     ('pins: [{name: a, hosts: b, spki_sha256: [c], expires: never}]', None), ('host_lists: [{id: a, file: b}]', None),
+    ('pins: [{name: a, hosts: b, action: unpinned}]', None),
+    ('pins: [{name: a, hosts: b, spki_sha256: c, action: unpinned}]', True),
     ('rign: {}', True), ('ring: {sise: 1M}', True), ('ring: {size: 64}', True), ('ring: {size: 64Mb}', True),
     ('ring: 5', True), ('ring: []', True), ('pins: {}', True), ('pins: [a]', True), ('flows: {max: many}', True),
     ('flows: {max: "100"}', True), ('flows: {max: 31}', True), ('flows: {max: 1.5}', True), ('flows: {max: [1]}', True),

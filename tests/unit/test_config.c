@@ -76,7 +76,7 @@ test_defaults(void)
 	CU_ASSERT_PTR_NULL(c->certificates.crls);
 	CU_ASSERT_STRING_EQUAL(c->certificates.roots, "/etc/ssl/certs");
 	CU_ASSERT_EQUAL(c->ports_cnt, 0);
-	CU_ASSERT_DOUBLE_EQUAL(c->correlation.report_confidence, 0.9, 0);
+	CU_ASSERT_DOUBLE_EQUAL(c->correlation.report_confidence, 0.6, 0);
 	psi_config_close(c);
 }
 

@@ -7,6 +7,8 @@
 #include "psi_ring.h"
 #include "psi_worker.h"
 
+#include "pinsight.h"
+
 static struct psi_config *c;
 
 static int
@@ -75,6 +77,7 @@ test_collector(void)
 static void
 test_ring(void)
 {
+	CU_ASSERT_STRING_EQUAL(c->ring.path, RING_PATH);
 	CU_ASSERT(c->ring.size >= PSI_RING_SIZE_MIN && c->ring.size <= PSI_RING_SIZE_MAX);
 }
 
