@@ -19,10 +19,11 @@
 
 /* 2^n - 1, as mempools like it; above what psi_worker_defaults lets be held at once (4096 early segments, 4096 of
  * fragments, 3072 of certificates) and a burst of the longest packets (32 of 128). */
-#define POOL_MBUFS  16383
-#define MBUF_ROOM   (RTE_PKTMBUF_HEADROOM + 2048)
-#define EAL_MEM_MB  96 /* the mbufs take 40 of them, as one piece */
-#define QUEUE_BYTES (4u << 20)
+#define POOL_MBUFS   16383
+#define MBUF_ROOM    (RTE_PKTMBUF_HEADROOM + 2048)
+#define EAL_MEM_MB   96 /* the mbufs take 40 of them, as one piece */
+#define QUEUE_BYTES  (4u << 20)
+#define OVERRIDE_MAX 64
 
 struct run {
 	bool json, all, quiet, failed_only;
@@ -33,7 +34,11 @@ struct run {
 	struct psi_collector *collector;
 	struct psi_policy *policy;
 	unsigned int identity; /* enum psi_net_identity */
-	const char *roots;     /* file or folder; NULL: the system's */
+	const char *config;    /* file; NULL: none */
+	struct psi_config_override ov[OVERRIDE_MAX];
+	uint32_t ov_cnt;
+	char roots[4200]; /* the override that --roots stands for */
+	struct psi_config *cfg;
 	struct psi_table *table;
 	char *json_buf;
 	uint64_t sum[PSI_STAT_CNT]; /* of the files read so far */
@@ -66,6 +71,8 @@ static const char help[] =
 	"  --quiet      only the summary; with --json: only the events, no summary\n"
 	"  --roots=PATH PEM file or folder of CAs that chains are checked against (default: the system's);\n"
 	"               the result is tls.cert_status, and the verdict weighs a certificate that is bad itself\n"
+	"  --config=FILE  pins, rules, own inspection CAs and bounds from a configuration (config/pinsight.yaml)\n"
+	"  --set=KEY=VALUE  one key of it, as section.key\n"
 	"  --identity=WHAT  what tells connections with the same addresses and ports apart: vlan,tunnel\n"
 	"               (default), vlan, tunnel or none. none joins what two taps of one link tagged differently\n"
 	"  -h, --help   this text\n"
@@ -141,13 +148,60 @@ open_output(struct run *r)
 	return 0;
 }
 
+static bool
+add_override(struct run *r, const char *text)
+{
+	if (r->ov_cnt == OVERRIDE_MAX)
+		return false;
+	r->ov[r->ov_cnt++].text = text;
+	return true;
+}
+
+/* --roots as the override that it stands for: the path between quotes, as YAML has them. */
+static void
+set_roots(struct run *r, const char *path)
+{
+	size_t n = (size_t)snprintf(r->roots, sizeof(r->roots), "certificates.roots='");
+
+	for (; *path && n + 3 < sizeof(r->roots); path++) {
+		if (*path == '\'')
+			r->roots[n++] = '\'';
+		r->roots[n++] = *path;
+	}
+	r->roots[n++] = '\'';
+	r->roots[n] = '\0';
+}
+
+static void
+on_complaint(void *ctx, bool bad, const char *text)
+{
+	(void)ctx;
+	if (bad)
+		fprintf(stderr, "pinsight read: %s\n", text);
+}
+
+/* The configuration, if any, and what the command line says in its place. A capture is read at any speed, so that
+ * without one there is no bound on chains checked per second. */
+static int
+open_config(struct run *r, struct psi_err *err)
+{
+	if (!r->config)
+		add_override(r, "certificates.checks=0");
+	if (r->roots[0])
+		add_override(r, r->roots);
+	r->cfg = psi_config_open(r->config, r->ov, r->ov_cnt, err);
+	return r->cfg ? 0 : -EINVAL;
+}
+
 static int
 open_engine(struct run *r, struct psi_err *err)
 {
-	struct psi_policy_config pc = {.trust = {.roots = r->roots, .cache_max = 65536}};
+	static const struct psi_policy_listener listener = {.tell = on_complaint};
 	struct psi_worker_config wc;
 	struct psi_collector_config cc;
 
+	if (open_config(r, err) != 0)
+		return -EINVAL;
 	if (psi_eal_init("pinsight", EAL_MEM_MB, err) != 0)
 		return -EIO;
 	r->pool = rte_pktmbuf_pool_create("packets", POOL_MBUFS, 256, 0, MBUF_ROOM, SOCKET_ID_ANY);
@@ -155,7 +209,7 @@ open_engine(struct run *r, struct psi_err *err)
 	if (!r->pool || !r->queue_mem || open_output(r) != 0)
 		return psi_err_set(err, -ENOMEM, "no memory for packet buffers");
 	psi_handoff_init(&r->queue, r->queue_mem, QUEUE_BYTES);
-	if (!(r->policy = psi_policy_open(&pc, err)))
+	if (!(r->policy = psi_policy_open(r->cfg, &listener, err)))
 		return -EINVAL;
 	psi_collector_defaults(&cc);
 	cc.policy = r->policy;
@@ -175,6 +229,7 @@ close_engine(struct run *r)
 	psi_worker_close(r->worker);
 	psi_collector_close(r->collector);
 	psi_policy_close(r->policy);
+	psi_config_close(r->cfg);
 	psi_table_close(r->table);
 	rte_mempool_free(r->pool);
 	free(r->queue_mem);
@@ -308,6 +363,7 @@ parse(struct run *r, int argc, char **argv)
 	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
 		{"all", no_argument, NULL, 'a'}, {"quiet", no_argument, NULL, 'q'},
 		{"failed", no_argument, NULL, 'f'}, {"roots", required_argument, NULL, 'r'},
+		{"config", required_argument, NULL, 'c'}, {"set", required_argument, NULL, 's'},
 		{"identity", required_argument, NULL, 'i'}, {"help", no_argument, NULL, 'h'}, {0}};
 	int o;
 
@@ -318,7 +374,13 @@ parse(struct run *r, int argc, char **argv)
 		case 'a': r->all = true; break;
 		case 'q': r->quiet = true; break;
 		case 'f': r->failed_only = true; break;
-		case 'r': r->roots = optarg; break;
+		case 'c': r->config = optarg; break;
+		case 'r': set_roots(r, optarg); break;
+		case 's':
+			if (r->ov_cnt > OVERRIDE_MAX - 4 || !add_override(r, optarg))
+				return usage_error("read",
+					"too many --set; put them into a file for --config");
+			break;
 		case 'i':
 			if (!parse_identity(optarg, &r->identity))
 				return usage_error("read",

@@ -209,7 +209,6 @@ void rss_watch(struct engine_worker *w, struct rte_mbuf **m, uint16_t n);
 void rss_judge(struct engine *e);
 
 /* reload.c */
-struct psi_policy *engine_policy(const struct psi_config *cfg, struct psi_err *err);
 struct generation *generation_open(struct engine *e, struct psi_config *cfg, struct psi_err *err);
 void generation_close(struct generation *g);
 bool engine_reload(struct engine *e);

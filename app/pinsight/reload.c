@@ -9,36 +9,27 @@
 
 #define GRACE_MS 10000 /* longer than any turn */
 
-struct psi_policy *
-engine_policy(const struct psi_config *cfg, struct psi_err *err)
+static void
+on_news(void *ctx, bool bad, const char *text)
 {
-	struct psi_policy_config pc = {
-		.trust = {
-			.roots = cfg->certificates.roots,
-			.crls = cfg->certificates.crls,
-			.cache_max = cfg->certificates.max,
-			.ttl_s = (uint32_t)(cfg->certificates.ttl_ns / 1000000000u),
-			.checks_max = cfg->certificates.checks,
-		}};
-
-	/* The system's own roots need not be there. */
-	if (pc.trust.roots && strcmp(pc.trust.roots, PSI_TRUST_SYSTEM_ROOTS) == 0)
-		pc.trust.roots = NULL;
-	if (pc.trust.crls && !pc.trust.crls[0])
-		pc.trust.crls = NULL;
-	return psi_policy_open(&pc, err);
+	(void)ctx;
+	if (bad)
+		log_error("policy", "%s", text);
+	else
+		log_info("policy", "%s", text);
 }
 
 struct generation *
 generation_open(struct engine *e, struct psi_config *cfg, struct psi_err *err)
 {
+	static const struct psi_policy_listener listener = {.tell = on_news};
 	struct generation *g = calloc(1, sizeof(*g));
 
 	if (!g) {
 		psi_err_set(err, -ENOMEM, "no memory");
 		return NULL;
 	}
-	g->policy = engine_policy(cfg, err);
+	g->policy = psi_policy_open(cfg, &listener, err);
 	if (!g->policy) {
 		free(g);
 		return NULL;

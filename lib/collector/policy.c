@@ -2,33 +2,92 @@
 #include "psi_policy.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
-/* Without roots named, the system's; a system that has none is no reason to stop: chains are then UNKNOWN. */
-static struct psi_trust *
-open_trust(const struct psi_policy_config *cfg, struct psi_err *err)
+/* The system's roots unless others are named; a system that has none is no reason to stop. */
+static int
+open_trust(struct psi_policy *p, const struct psi_config *cfg, struct psi_err *err)
 {
-	struct psi_trust_config tc = cfg->trust;
-	struct psi_trust *t = psi_trust_open(&tc, err);
+	struct psi_trust_config tc = {
+		.roots = cfg->certificates.roots ? cfg->certificates.roots : "",
+		.crls = cfg->certificates.crls && cfg->certificates.crls[0] ? cfg->certificates.crls
+									    : NULL,
+		.cache_max = cfg->certificates.max,
+		.ttl_s = (uint32_t)(cfg->certificates.ttl_ns / 1000000000u),
+		.checks_max = cfg->certificates.checks,
+	};
 
-	if (!t && !tc.roots) {
+	p->trust = psi_trust_open(&tc, err);
+	if (!p->trust && strcmp(tc.roots, PSI_TRUST_SYSTEM_ROOTS) == 0 && !tc.crls) {
 		tc.roots = "";
-		t = psi_trust_open(&tc, err);
+		p->trust = psi_trust_open(&tc, err);
 	}
-	return t;
+	return p->trust ? 0 : -EINVAL;
+}
+
+static int
+open_pins(struct psi_policy *p, const struct psi_config *cfg, struct psi_err *err)
+{
+	struct psi_pins_config pc = {
+		.file = cfg->path,
+		.set = cfg->pins,
+		.set_cnt = cfg->pins_cnt,
+		.own_ca = cfg->interception.ca,
+	};
+
+	if (!pc.set_cnt && !pc.own_ca.cnt)
+		return 0;
+	p->pins = psi_pins_open(&pc, err);
+	return p->pins ? 0 : -EINVAL;
+}
+
+static void
+on_match_news(void *ctx, enum psi_match_news kind, const char *text)
+{
+	const struct psi_policy_listener *l = ctx;
+
+	if (l && l->tell)
+		l->tell(l->ctx, kind == PSI_MATCH_BAD, text);
+}
+
+static int
+open_match(struct psi_policy *p, const struct psi_config *cfg,
+	const struct psi_policy_listener *listener, struct psi_err *err)
+{
+	struct psi_policy_listener copy = listener ? *listener : (struct psi_policy_listener){0};
+	struct psi_match_config mc = {
+		.file = cfg->path,
+		.rule = cfg->rules,
+		.rule_cnt = cfg->rules_cnt,
+		.list = cfg->host_lists,
+		.list_cnt = cfg->host_lists_cnt,
+		.cache_dir = cfg->rules_cache.path,
+		.tell = on_match_news,
+		.ctx = &copy,
+	};
+
+	if (!mc.rule_cnt && !mc.list_cnt)
+		return 0;
+	p->match = psi_match_open(&mc, err);
+	return p->match ? 0 : -EINVAL;
 }
 
 struct psi_policy *
-psi_policy_open(const struct psi_policy_config *cfg, struct psi_err *err)
+psi_policy_open(const struct psi_config *cfg, const struct psi_policy_listener *listener,
+	struct psi_err *err)
 {
+	static _Atomic uint64_t generations;
 	struct psi_policy *p = calloc(1, sizeof(*p));
 
 	if (!p) {
 		psi_err_set(err, -ENOMEM, "no memory for a policy");
 		return NULL;
 	}
-	p->trust = open_trust(cfg, err);
-	if (!p->trust) {
+	/* Nothing is published by it: each number once is all that is asked. */
+	p->generation = 1 + atomic_fetch_add_explicit(&generations, 1, memory_order_relaxed);
+	if (open_trust(p, cfg, err) != 0 || open_pins(p, cfg, err) != 0 ||
+		open_match(p, cfg, listener, err) != 0) {
 		psi_policy_close(p);
 		return NULL;
 	}
@@ -40,6 +99,8 @@ psi_policy_close(struct psi_policy *p)
 {
 	if (!p)
 		return;
+	psi_match_close(p->match);
+	psi_pins_close(p->pins);
 	psi_trust_close(p->trust);
 	free(p);
 }
