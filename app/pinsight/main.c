@@ -15,6 +15,7 @@ static const struct {
 	{"check", cmd_check, "FILE", "say whether a configuration is good, and what is wrong"},
 	{"run", cmd_run, "", "watch ports: the engine"},
 	{"reload", cmd_reload, "", "tell a running engine to read its configuration again"},
+	{"rules", cmd_rules, "test", "say which rules and host lists a handshake hits"},
 	{"events", cmd_events, "", "print the events of a running engine as they are made"},
 	{"doctor", cmd_doctor, "",
 		"tell whether this machine is fit for the engine, and how to make it so"},

@@ -91,7 +91,7 @@ not_ours(const struct stat *st, bool folder)
 	return NULL;
 }
 
-/* Returns the folder, opened, or -1 after a note. */
+/* Returns the folder, opened and made if need be, or -1 after a note. */
 static int
 open_folder(struct teller *t)
 {
@@ -100,6 +100,8 @@ open_folder(struct teller *t)
 	const char *why;
 	struct stat st;
 
+	if (fd < 0 && errno == ENOENT && t->cfg->cache_keep)
+		return -1;
 	if (fd < 0 && errno == ENOENT && mkdir(path, 0700) == 0)
 		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0) {

@@ -8,20 +8,24 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+/* Patterns and paths are the operator's, but a line stays a line, and tells a terminal nothing else. */
 static void
-tell(struct teller *t, enum psi_match_news kind, const char *text)
+tell(struct teller *t, enum psi_match_news kind, char *text)
 {
+	for (char *p = text; *p; p++)
+		if ((uint8_t)*p < ' ' || *p == 0x7f)
+			*p = '?';
 	if (t->cfg->tell)
 		t->cfg->tell(t->cfg->ctx, kind, text);
 }
 
 static void
-tell_bad(struct teller *t, const char *text)
+tell_bad(struct teller *t, char *text)
 {
-	if (!t->bad++)
-		psi_err_set(t->err, -EINVAL, "%s", text);
-	if (t->bad <= PSI_MATCH_COMPLAINTS_MAX)
+	if (++t->bad <= PSI_MATCH_COMPLAINTS_MAX)
 		tell(t, PSI_MATCH_BAD, text);
+	if (t->bad == 1)
+		psi_err_set(t->err, -EINVAL, "%s", text);
 }
 
 void
@@ -55,7 +59,10 @@ note(struct teller *t, const char *fmt, ...)
 static void
 bad_name(void *ctx, const char *text)
 {
-	tell_bad(ctx, text);
+	struct psi_err line;
+
+	psi_err_set(&line, 0, "%s", text);
+	tell_bad(ctx, line.text);
 }
 
 /* ---- rules ---- */
@@ -111,7 +118,7 @@ get_set(struct psi_match *m, struct teller *t, enum psi_rule_field field, bool u
 	}
 	if (!db) {
 		db = set_compile(t, field, s);
-		if (db && cached)
+		if (db && cached && !t->cfg->cache_keep)
 			cache_write(t, name, key, db);
 	}
 	return db;
@@ -178,7 +185,7 @@ add_list(struct psi_match *m, struct teller *t, const struct psi_config_host_lis
 	m->count.names += c.names;
 	m->count.names_twice += c.twice;
 	m->count.name_bytes += c.bytes;
-	note(t, "host list %s: %u names, %u lines that repeat one", from->id, c.names, c.twice);
+	note(t, "host list %s: names %u, lines that repeat one %u", from->id, c.names, c.twice);
 }
 
 /* ---- both ---- */

@@ -34,6 +34,10 @@ struct source {
 bool source_of(struct teller *t, enum psi_rule_field field, bool utf8, struct source *out);
 void source_free(struct source *s);
 
+/* shown: how many bytes of a pattern a message has, whole characters. */
+#define SHOWN_MAX 80
+int shown(const char *text);
+
 extern const char *const field_name[PSI_RULE_FIELD_CNT];
 
 /* set_compile: one database of all patterns, or NULL after telling which are bad. */

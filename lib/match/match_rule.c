@@ -56,6 +56,17 @@ split(const char *text, const char **at, size_t *len, uint32_t *flags)
 	return NULL;
 }
 
+int
+shown(const char *text)
+{
+	size_t len = strnlen(text, SHOWN_MAX + 1);
+
+	if (len > SHOWN_MAX)
+		for (len = SHOWN_MAX; len && ((uint8_t)text[len] & 0xc0) == 0x80; len--)
+			;
+	return (int)len;
+}
+
 static bool
 push(struct source *s, const char *at, size_t len, uint32_t flags, uint32_t id)
 {
@@ -90,8 +101,8 @@ source_of(struct teller *t, enum psi_rule_field field, bool utf8, struct source 
 			continue;
 		why = split(p->text, &at, &len, &flags);
 		if (why && !utf8)
-			complain(t, p->at, "rule %s: %s: %.80s: %s", cfg->rule[i].id,
-				field_name[field], p->text, why);
+			complain(t, p->at, "rule %s: %s: %.*s: %s", cfg->rule[i].id,
+				field_name[field], shown(p->text), p->text, why);
 		if (why || !!(flags & HS_FLAG_UTF8) != utf8)
 			continue;
 		if (!push(out, at, len, flags, i))

@@ -17,8 +17,9 @@ complain_of(struct teller *t, enum psi_rule_field field, const struct source *s,
 			? " (here: it would hit every flow; ask for at least one character)"
 			: "";
 
-	complain(t, r->pattern[field].at, "rule %s: %s: %.80s: Hyperscan: %s%s", r->id,
-		field_name[field], r->pattern[field].text, why, hint);
+	complain(t, r->pattern[field].at, "rule %s: %s: %.*s: Hyperscan: %s%s", r->id,
+		field_name[field], shown(r->pattern[field].text), r->pattern[field].text, why,
+		hint);
 }
 
 static void

@@ -40,6 +40,7 @@ struct psi_match_config {
 	const struct psi_config_host_list *list;
 	uint32_t list_cnt;
 	const char *cache_dir; /* of this set of rules alone; NULL or "": no cache */
+	bool cache_keep;       /* use it, write nothing */
 	/* One line of text a call, without newline. NULL: nobody listens. */
 	void (*tell)(void *ctx, enum psi_match_news kind, const char *text);
 	void *ctx;

@@ -130,8 +130,8 @@ test_found(void)
 				.id = id_of(from + i), .issuer = {.text = table_pattern[from + i]}};
 		m = open_rules(r, cnt);
 		for (uint32_t v = 0; v < VALUES; v++) {
-			struct psi_match_hits again, h =
-				ask(m, PSI_RULE_ISSUER, table_value[v].p, table_value[v].len);
+			struct psi_match_hits again,
+				h = ask(m, PSI_RULE_ISSUER, table_value[v].p, table_value[v].len);
 
 			CU_ASSERT_EQUAL(h.more, 0);
 			hits += h.cnt;
@@ -421,6 +421,7 @@ test_complaints(void)
 		{.id = "utf8", .at = {9, 1}, .subject = {"/\xff/u", {9, 9}}},
 		{.id = "void", .at = {10, 1}, .subject = {"//i", {10, 9}}},
 		{.id = "big", .at = {11, 1}, .san = {"x{40000}", {11, 9}}},
+		{.id = "line", .at = {12, 1}, .ja4 = {"(\n\x1b", {12, 9}}},
 	};
 	static const char *const says[] = {
 		"p.yaml:2:9: rule paren: sni: /(/: Hyperscan: Missing close parenthesis for group started at index 0.\n",
@@ -433,6 +434,7 @@ test_complaints(void)
 		"p.yaml:9:9: rule utf8: subject: /\xff/u: Hyperscan: Expression is not valid UTF-8.\n",
 		"p.yaml:10:9: rule void: subject: //i: an empty pattern",
 		"p.yaml:11:9: rule big: san: x{40000}: Hyperscan: Bounded repeat is too large.\n",
+		"p.yaml:12:9: rule line: ja4: (??: Hyperscan: Missing close",
 	};
 	struct psi_err err = {""};
 
@@ -440,8 +442,23 @@ test_complaints(void)
 	for (uint32_t i = 0; i < PSI_COUNT(says); i++)
 		CU_ASSERT_PTR_NOT_NULL(strstr(told.text, says[i]));
 	CU_ASSERT_EQUAL(told.bad, PSI_COUNT(says));
-	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "(and 9 more)"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "(and 10 more)"));
 	CU_ASSERT_PTR_NULL(strstr(told.text, "rule ok"));
+}
+
+/* Of a long pattern a message has whole characters. */
+static void
+test_shown(void)
+{
+	char text[SHOWN_MAX + 3];
+
+	memset(text, 'a', sizeof(text));
+	text[SHOWN_MAX] = 0;
+	CU_ASSERT_EQUAL(shown(text), SHOWN_MAX);
+	memcpy(text + SHOWN_MAX - 1, "\xc3\xa9", 3);
+	CU_ASSERT_EQUAL(shown(text), SHOWN_MAX - 1);
+	memset(text, 0x80, SHOWN_MAX + 2);
+	CU_ASSERT_EQUAL(shown(text), 0);
 }
 
 static void
@@ -715,6 +732,7 @@ static CU_TestInfo tests[] = {
 	{"tag, ignore, weight", test_actions},
 	{"more hits than room", test_many_hits},
 	{"every bad pattern", test_complaints},
+	{"long patterns in messages", test_shown},
 	{"complaints are bounded", test_complaints_bounded},
 	{"no rules", test_none},
 	{"cache", test_cache},
