@@ -118,6 +118,8 @@ class Office(pinlab.Lab):
         if job.cause == "resumed":
             state = os.path.join(job.device.home, "session")
             command = command + (["-sess_in", state] if os.path.exists(state) else ["-sess_out", state])
+        if job.times > 1:
+            command = ["sh", "-c", "n=$1; shift; for i in $(seq $n); do \"$@\"; done", "sh", str(job.times), *command]
         return command, stdin
 
     def run_job(self, job):
@@ -144,14 +146,13 @@ class Office(pinlab.Lab):
                 f.result()
 
 
-def first_packets(pcap):
-    """(source, port, destination) of every SYN of a client, in order."""
-    out = run(["tcpdump", "-nn", "-t", "-r", pcap, "dst port 443 and (tcp[tcpflags] & (tcp-syn|tcp-ack) == tcp-syn or "
-               "(ip6 and ip6[53] & 0x12 == 2))"]).stdout
+def connections(pcap):
+    """(source, port, destination) of every connection in which the client said something, in the order of their SYNs."""
     seen = {}
-    for line in out.splitlines():
+    for line in run(["tcpdump", "-nn", "-t", "-q", "-r", pcap, "dst port 443"]).stdout.splitlines():
         words = line.split()
-        if len(words) > 4 and words[2] == ">":
+        if len(words) > 5 and words[2] == ">":
             src, port = words[1].rsplit(".", 1)
-            seen.setdefault((src, int(port), words[3].rsplit(".", 1)[0]))
-    return list(seen)
+            k = src, int(port), words[3].rstrip(":").rsplit(".", 1)[0]
+            seen[k] = seen.get(k, False) or words[5] != "0"
+    return [k for k, spoke in seen.items() if spoke]

@@ -95,19 +95,22 @@ class Job:
     what: str = ""
     page: str = ""
     pinned_key: str = ""
+    times: int = 1  # started again at once, as an application that tries once more
     ports: range = None
     exit_status: int = 0
     output: str = ""
 
 
 class Plan:
-    """name, path: who is in between; devices: how many with the CA; exempt: how many hosts are not intercepted."""
+    """name, path: who is in between; devices: how many with the CA; without: without it; exempt: how many hosts are not
+    intercepted; mishaps: bad hosts visited by each program; nat: so many addresses have two devices behind them, one without
+    the CA."""
 
-    def __init__(self, name, tls, path, clients, rnd, devices=18, without=4, exempt=3, mishaps=1):
+    def __init__(self, name, tls, path, clients, rnd, devices=18, without=4, exempt=3, mishaps=1, nat=0):
         self.name, self.tls, self.path, self.clients, self.rnd = name, tls, path, clients, rnd
         self.tools = [c for c in clients if not c.browser]
         self.browsers = [c for c in clients if c.browser]
-        self.mishaps = mishaps
+        self.mishaps, self.nat = mishaps, nat
         self._make_apps(devices)
         self._make_hosts(exempt)
         self._make_devices(devices, without)
@@ -143,7 +146,7 @@ class Plan:
         n = 10
         self.devices = []
         for i in range(devices + without):
-            d = Device(n + i, trusts=i < devices, family=6 if i % 5 == 4 else 4)
+            d = Device(n + i, trusts=i < devices, family=6 if i % 5 == 2 else 4)
             chromium = [b for b in self.browsers if b.name == "chromium"]
             d.browser = chromium[0] if chromium and i % 4 == 0 else next(
                 (b for b in self.browsers if b.name != "chromium"), None)
@@ -164,8 +167,11 @@ class Plan:
         for d in self.devices:
             if not d.trusts:
                 d.programs = self.rnd.sample(self.tools, min(4, len(self.tools)))
+        # two devices behind one address: the same programs, with the CA on the one and without it on the other
+        for d in at_work[3:3 + self.nat]:
+            d.strangers = d.programs[:2]
         # on some devices that trust the CA one program brings its own list and so trusts it nowhere
-        for d in at_work[1::5]:
+        for d in [] if self.nat else at_work[1::5]:
             free = [c for c in self.tools if c not in d.programs and c not in [a.client for a in d.apps]]
             d.strangers = free[:1] if self.path != "direct" else []
 
@@ -203,13 +209,13 @@ class Plan:
             self._browse(d, rnd.sample(COMMON, 2) + mine)
         for a in d.apps:
             for _ in range(rnd.randint(2, 4)):
-                self._attempt(d, a)
+                self._attempt(d, a, 1 if rnd.random() < 0.75 else rnd.randint(2, 3))
         self._mishaps(d)
 
-    def _attempt(self, d, a):
+    def _attempt(self, d, a, times):
         own_list = a.mode == "ca"
         self._add(d, a.client, [a.host], "public" if own_list else self._ca(d), mode="none" if own_list else a.mode, app=a,
-                  pinned_key="old" if a.rotated else key_name(a.host))
+                  pinned_key="old" if a.rotated else key_name(a.host), times=times)
 
     def _mishaps(self, d):
         rnd, ca = self.rnd, self._ca(d)
@@ -226,7 +232,7 @@ class Plan:
             self._add(d, None, rnd.sample(COMMON, 3), ca, what="spare", cause="spare")
         if d.number % 9 == 3:
             self._add(d, None, rnd.sample(COMMON, 4), ca, what="health", cause="health-check")
-        if d.number % 9 == 6:
+        if d.number % 9 == 4:
             self._add(d, None, rnd.sample(COMMON, 1), ca, what="cancel", cause="cancelled")
         resumer = next((c for c in d.programs if c.name == "openssl"), None)
         if resumer and self.path == "direct":

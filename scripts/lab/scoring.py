@@ -151,12 +151,23 @@ def alert_in_clear(flow):
 
 
 # -- findings, each once ----------------------------------------------------------------------------------------------
+def kinds(label):
+    """The findings that are right for a connection. Of a host that shows a self-signed certificate or half a chain both may
+    be said: that its certificate is bad, and that its CA is not trusted."""
+    right = [label["finding"][0]] if label.get("finding") else []
+    for kind, c in FINDINGS.items():
+        if c == label["truth"] or kind == "host_certificate_bad" and label["truth"] in CERTIFICATE:
+            right.append(kind)
+    return right
+
+
 def truth_of(finding, flows):
-    """What the labels say of a finding: the class that most of the failed flows it covers should have led to."""
+    """What the labels say of a finding: what most of the failed connections that it covers should have led to."""
     votes = collections.Counter()
     for f in flows:
         if f.label["truth"] != "normal" and finding in f.findings:
-            votes[f.label["finding"][0] if f.label.get("finding") else f.label["truth"]] += 1
+            right = kinds(f.label)
+            votes[finding.kind if finding.kind in right else (right or [f.label["truth"]])[0]] += 1
     return votes.most_common(1)[0][0] if votes else "normal"
 
 
@@ -186,7 +197,7 @@ def findings(joined):
         for unit, its in wanted(flows).items():
             o = out[unit[0]]
             o["wanted"] += 1
-            found = any(g.kind == unit[0] for f in its for g in f.findings)
+            found = any(g.kind in kinds(f.label) for f in its for g in f.findings)
             o["found"] += found
             if not found:
                 l = its[0].label

@@ -136,6 +136,12 @@ class Score(unittest.TestCase):
         labels[1]["client"] = "d"
         self.assertEqual(self.figures(labels, events)["findings"][BAD]["found"], 1)
 
+    def test_two_words_for_a_self_signed_certificate(self):
+        labels = [label(n, "unknown_ca", finding=[BAD, "a.example"], client=c) for n, c in enumerate("cd")]
+        events = [event(0, "unknown_ca"), event(1, "client_rejected"), finding(DISTRUST, sni="a.example")]
+        f = self.figures(labels, events)["findings"]
+        self.assertEqual((f[DISTRUST]["given"], f[DISTRUST]["right"], f[BAD]["wanted"], f[BAD]["found"]), (1, 1, 1, 1))
+
     def test_calibration(self):
         # ten findings say 0.8, five of them are right: the gap is 0.3
         labels = [label(n, "pinned" if n < 5 else "unknown_ca", src="192.0.2.%d" % n,
