@@ -52,50 +52,65 @@ is_section(const char *name)
 	return cnt > 0;
 }
 
-/* A key in the wrong section is a common slip: the name alone is looked for in all of them, if there is none like it
- * here. */
+/* what: at most 80 bytes of it are shown. suggestion: NULL when nothing is like it. */
 static void
-unknown_key(const struct value_ctx *x, const struct node *n, const char *section,
-	const struct key *v, uint32_t cnt)
+no_such(const struct value_ctx *x, struct psi_config_at at, const char *kind, const char *what,
+	const char *suggestion)
+{
+	if (suggestion)
+		cfg_problem(x->pr, x->origin, at, "%.80s: there is no such %s; did you mean %s?",
+			what, kind, suggestion);
+	else
+		cfg_problem(x->pr, x->origin, at, "%.80s: there is no such %s", what, kind);
+}
+
+/* The key of that name in whichever section has one: a key in the wrong section is a common slip. */
+static const char *
+in_another_section(const char *name)
+{
+	for (uint32_t i = 0; i < KEY_CNT; i++)
+		if (strcmp(cfg_keys[i].name, name) == 0)
+			return cfg_keys[i].path;
+	return NULL;
+}
+
+static void
+unknown_key(const struct value_ctx *x, const struct node *n, const char *owner, const struct key *v,
+	uint32_t cnt)
 {
 	struct nearest near = {.word = n->key};
-	const char *elsewhere = NULL;
+	char what[128], other[128];
+	const char *suggestion = NULL;
 
 	for (uint32_t i = 0; i < cnt; i++)
 		cfg_nearest_try(&near, v[i].name);
-	for (uint32_t i = 0; i < KEY_CNT && !near.best; i++)
-		if (strcmp(cfg_keys[i].name, n->key) == 0)
-			elsewhere = cfg_keys[i].path;
-	cfg_problem(x->pr, x->origin, n->key_at, "%s.%.80s: there is no such key%s%s%s%s%s",
-		section, n->key, near.best || elsewhere ? "; did you mean " : "",
-		near.best && !elsewhere ? section : "", near.best ? "." : "",
-		near.best   ? near.best
-		: elsewhere ? elsewhere
-			    : "",
-		near.best || elsewhere ? "?" : "");
+	snprintf(what, sizeof(what), "%s.%s", owner, n->key);
+	snprintf(other, sizeof(other), "%s.%s", owner, near.best ? near.best : "");
+	if (near.best)
+		suggestion = other;
+	else if (is_section(owner))
+		suggestion = in_another_section(n->key);
+	no_such(x, n->key_at, "key", what, suggestion);
 }
 
 static void
 unknown_section(const struct value_ctx *x, const struct node *n)
 {
 	struct nearest near = {.word = n->key};
-	const char *inside = NULL;
+	const char *dot = strchr(n->key, '.');
 
 	for (uint32_t i = 0; i < KEY_CNT; i++) {
 		cfg_nearest_try(&near, cfg_keys[i].owner);
-		if (strcmp(cfg_keys[i].path, n->key) == 0)
-			inside = cfg_keys[i].path;
+		if (strcmp(cfg_keys[i].path, n->key) == 0) {
+			cfg_problem(x->pr, x->origin, n->key_at,
+				"%s: expected \"%.*s:\" and, indented in the next line, \"%s: ...\"",
+				n->key, (int)(dot - n->key), n->key, dot + 1);
+			return;
+		}
 	}
 	for (uint32_t i = 0; i < LIST_CNT; i++)
 		cfg_nearest_try(&near, cfg_lists[i].name);
-	if (inside)
-		cfg_problem(x->pr, x->origin, n->key_at,
-			"%s: expected \"%.*s:\" and, indented in the next line, \"%s: ...\"",
-			n->key, (int)strcspn(inside, "."), inside, strchr(inside, '.') + 1);
-	else
-		cfg_problem(x->pr, x->origin, n->key_at, "%.80s: there is no such section%s%s%s",
-			n->key, near.best ? "; did you mean " : "", near.best ? near.best : "",
-			near.best ? "?" : "");
+	no_such(x, n->key_at, "section", n->key, near.best);
 }
 
 static void
@@ -289,7 +304,5 @@ cfg_bind_one(struct config *c, const struct value_ctx *x, const char *path, cons
 	}
 	for (uint32_t i = 0; i < LIST_CNT; i++)
 		cfg_nearest_try(&near, cfg_lists[i].name);
-	cfg_problem(x->pr, x->origin, n->at, "%.80s: there is no such key%s%s%s", path,
-		near.best ? "; did you mean " : "", near.best ? near.best : "",
-		near.best ? "?" : "");
+	no_such(x, n->at, "key", path, near.best);
 }
