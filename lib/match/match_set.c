@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <time.h>
 
+#define MANY 1000 /* patterns that take about a second, so that waiting is explained */
+
 static void
 complain_of(struct teller *t, enum psi_rule_field field, const struct source *s, uint32_t i,
 	const char *why)
@@ -27,6 +29,9 @@ find_bad(struct teller *t, enum psi_rule_field field, const struct source *s, co
 {
 	uint32_t before = t->bad;
 
+	if (s->cnt >= MANY)
+		note(t, "rules: a pattern is bad; compiling the %u over %s one by one to tell which",
+			s->cnt, field_name[field]);
 	for (uint32_t i = 0; i < s->cnt && t->bad < PSI_MATCH_COMPLAINTS_MAX; i++) {
 		hs_compile_error_t *e = NULL;
 		hs_database_t *db = NULL;
@@ -58,7 +63,7 @@ set_compile(struct teller *t, enum psi_rule_field field, const struct source *s)
 	hs_database_t *db = NULL;
 	double start = now_s();
 
-	if (s->cnt >= 1000)
+	if (s->cnt >= MANY)
 		note(t, "rules: compiling %u patterns over %s", s->cnt, field_name[field]);
 	if (hs_compile_multi((const char *const *)s->text, s->flags, s->id, s->cnt, HS_MODE_BLOCK,
 		    NULL, &db, &e) != HS_SUCCESS) {
@@ -66,7 +71,7 @@ set_compile(struct teller *t, enum psi_rule_field field, const struct source *s)
 		hs_free_compile_error(e);
 		return NULL;
 	}
-	if (s->cnt >= 1000)
+	if (s->cnt >= MANY)
 		note(t, "rules: compiled in %.1f s", now_s() - start);
 	return db;
 }
