@@ -16,6 +16,7 @@ static const struct {
 	{"run", cmd_run, "", "watch ports: the engine"},
 	{"reload", cmd_reload, "", "tell a running engine to read its configuration again"},
 	{"rules", cmd_rules, "test", "say which rules and host lists a handshake hits"},
+	{"pins", cmd_pins, "WHAT", "bring in, show and try pinsets; list keys that were learnt"},
 	{"events", cmd_events, "", "print the events of a running engine as they are made"},
 	{"doctor", cmd_doctor, "",
 		"tell whether this machine is fit for the engine, and how to make it so"},
