@@ -31,7 +31,7 @@ tame(char *s)
 }
 
 int
-fail(struct import *im, uint32_t line, uint32_t col, const char *fmt, ...)
+import_fail(struct import *im, uint32_t line, uint32_t col, const char *fmt, ...)
 {
 	char at[256], text[400];
 	va_list ap;
@@ -47,7 +47,7 @@ fail(struct import *im, uint32_t line, uint32_t col, const char *fmt, ...)
 }
 
 int
-fail_memory(struct import *im)
+import_no_memory(struct import *im)
 {
 	return im->rc = psi_err_set(im->err, -ENOMEM, "%s: out of memory", im->in->file);
 }
@@ -62,7 +62,7 @@ grow(struct import *im, void *pp, uint32_t cnt, size_t size)
 		return true;
 	n = realloc(*p, (cnt ? 2 * (size_t)cnt : 1) * size);
 	if (!n) {
-		fail_memory(im);
+		import_no_memory(im);
 		return false;
 	}
 	*p = n;
@@ -70,7 +70,7 @@ grow(struct import *im, void *pp, uint32_t cnt, size_t size)
 }
 
 void
-note(struct import *im, struct import_set *set, uint32_t line, const char *fmt, ...)
+import_note(struct import *im, struct import_set *set, uint32_t line, const char *fmt, ...)
 {
 	char at[256], text[400], all[700];
 	va_list ap;
@@ -89,7 +89,7 @@ note(struct import *im, struct import_set *set, uint32_t line, const char *fmt, 
 	if (set->note[set->note_cnt])
 		set->note_cnt++;
 	else
-		fail_memory(im);
+		import_no_memory(im);
 }
 
 /* ---- sets ---- */
@@ -100,7 +100,7 @@ set_add(struct import *im)
 	struct psi_pins_list *l = im->list;
 
 	if (l->cnt == SETS_MAX) {
-		fail(im, 0, 0, "more pinsets than a configuration takes: %d", SETS_MAX);
+		import_fail(im, 0, 0, "more pinsets than a configuration takes: %d", SETS_MAX);
 		return NULL;
 	}
 	if (im->rc || !grow(im, &l->set, l->cnt, sizeof(*l->set)))
@@ -134,7 +134,8 @@ set_close(struct import *im, uint32_t line)
 
 	if (im->rc || s->pin_cnt)
 		return;
-	note(im, NULL, line, "the set of '%.100s' is left out: it has no pin that is supported",
+	import_note(im, NULL, line,
+		"the set of '%.100s' is left out: it has no pin that is supported",
 		s->host_cnt ? s->host[0] : "");
 	set_drop(im);
 }
@@ -148,7 +149,7 @@ set_host(struct import *im, struct import_set *s, uint32_t line, uint32_t col, c
 	const char *why = host_is_name(name);
 
 	if (why) {
-		fail(im, line, col, "'%.100s' %s", name, why);
+		import_fail(im, line, col, "'%.100s' %s", name, why);
 		return false;
 	}
 	host_fold((const uint8_t *)name, (uint32_t)len, folded);
@@ -157,14 +158,14 @@ set_host(struct import *im, struct import_set *s, uint32_t line, uint32_t col, c
 		if (strcmp(s->host[i], text) == 0)
 			return true;
 	if (s->host_cnt == HOSTS_MAX) {
-		fail(im, line, col, "more hosts in one set than are read: %d", HOSTS_MAX);
+		import_fail(im, line, col, "more hosts in one set than are read: %d", HOSTS_MAX);
 		return false;
 	}
 	if (!grow(im, &s->host, s->host_cnt, sizeof(*s->host)))
 		return false;
 	s->host[s->host_cnt] = strdup(text);
 	if (!s->host[s->host_cnt])
-		return fail_memory(im) == 0;
+		return import_no_memory(im) == 0;
 	s->host_cnt++;
 	return true;
 }
@@ -183,7 +184,8 @@ set_hash(struct import *im, struct import_set *s, uint32_t line, enum pin_kind k
 		same++;
 	}
 	if (same == PINS_MAX) {
-		fail(im, line, 0, "more pins in one set than a configuration takes: %d", PINS_MAX);
+		import_fail(im, line, 0, "more pins in one set than a configuration takes: %d",
+			PINS_MAX);
 		return false;
 	}
 	if (!grow(im, &s->pin, s->pin_cnt, sizeof(*s->pin)))
@@ -201,12 +203,13 @@ set_pin(struct import *im, struct import_set *s, uint32_t line, uint32_t col, en
 	const char *why;
 
 	if (strncmp(text, "sha1/", 5) == 0) {
-		note(im, s, line, "the pin '%.40s' is left out: SHA-1 is not supported", text);
+		import_note(
+			im, s, line, "the pin '%.40s' is left out: SHA-1 is not supported", text);
 		return true;
 	}
 	why = psi_pins_parse_hash(text, false, hash);
 	if (why) {
-		fail(im, line, col, "the pin '%.100s' %s", text, why);
+		import_fail(im, line, col, "the pin '%.100s' %s", text, why);
 		return false;
 	}
 	return set_hash(im, s, line, kind, hash);
@@ -222,7 +225,7 @@ set_expires(struct import *im, struct import_set *s, uint32_t line, const char *
 		(t[10] && t[10] != 'T') || year < 1970 || month < 1 || month > 12 || day < 1 ||
 		day > days[month - 1] ||
 		(month == 2 && day == 29 && (year % 4 || (year % 100 == 0 && year % 400)))) {
-		fail(im, line, 0, "'%.40s' is no date: expected one such as 2027-01-31", t);
+		import_fail(im, line, 0, "'%.40s' is no date: expected one such as 2027-01-31", t);
 		return false;
 	}
 	snprintf(s->expires, sizeof(s->expires), "%04u-%02u-%02u", (unsigned int)year % 10000u,
@@ -244,7 +247,7 @@ below(const char *name, const char *suffix, bool itself)
 }
 
 bool
-covers(const char *pattern, const char *other)
+pattern_covers(const char *pattern, const char *other)
 {
 	const char *name = other + strspn(other, "*.");
 	bool one = strncmp(other, "*.", 2) == 0, tree = strncmp(other, "**.", 3) == 0;
@@ -262,13 +265,13 @@ is_covered(const struct import *im, const char *name, uint32_t until)
 {
 	for (uint32_t i = im->first; i < until; i++)
 		for (uint32_t k = 0; k < im->list->set[i].host_cnt; k++)
-			if (covers(im->list->set[i].host[k], name))
+			if (pattern_covers(im->list->set[i].host[k], name))
 				return true;
 	return false;
 }
 
 void
-make_holes(struct import *im, const struct hole *hole, uint32_t cnt)
+import_holes(struct import *im, const struct hole *hole, uint32_t cnt)
 {
 	uint32_t until = im->list->cnt;
 	struct import_set *s = NULL;
@@ -378,17 +381,17 @@ psi_pins_import(struct psi_pins_list *l, const struct psi_pins_import *given, st
 	if (in.format == PSI_PINS_FORMAT_AUTO)
 		in.format = sniff(in.p, PSI_MIN(in.len, (size_t)PSI_PINS_IMPORT_MAX));
 	if (in.len > PSI_PINS_IMPORT_MAX)
-		fail(&im, 0, 0, "is larger than a file of pins can be: %u MiB",
+		import_fail(&im, 0, 0, "is larger than a file of pins can be: %u MiB",
 			PSI_PINS_IMPORT_MAX >> 20);
 	else if (why)
-		fail(&im, 0, 0, "the host '%.100s' %s", in.host, why);
+		import_fail(&im, 0, 0, "the host '%.100s' %s", in.host, why);
 	else if (in.format >= PSI_PINS_FORMAT_CNT || !formats[in.format].import)
-		fail(&im, 0, 0,
+		import_fail(&im, 0, 0,
 			"is of no format that is known here; if it is one, name it: --format android, ios, okhttp, hpkp, electron or pem");
 	else
 		formats[in.format].import(&im);
 	if (!im.rc && l->cnt == im.first)
-		fail(&im, 0, 0, "holds no pins (read as %s)", formats[in.format].name);
+		import_fail(&im, 0, 0, "holds no pins (read as %s)", formats[in.format].name);
 	while (im.rc && l->cnt > im.first)
 		set_drop(&im);
 	return im.rc ? im.rc : (int)(l->cnt - im.first);

@@ -43,11 +43,12 @@ read_pin(struct import *im, struct import_set *s, const xmlNode *pin)
 	if (!text)
 		return;
 	if (!d) {
-		fail(im, xml_line(pin), 0, "<pin> has no digest: expected digest=\"SHA-256\"");
+		import_fail(
+			im, xml_line(pin), 0, "<pin> has no digest: expected digest=\"SHA-256\"");
 		return;
 	}
 	if (strcasecmp(d, "SHA-256") != 0) {
-		note(im, s, xml_line(pin),
+		import_note(im, s, xml_line(pin),
 			"the pin '%.60s' is left out: digest %.20s is not supported, only SHA-256",
 			text, d);
 		return;
@@ -87,11 +88,11 @@ read_anchors(struct import *im, struct import_set *s, const xmlNode *config)
 			xml_is(c, "certificates") ? xml_attr(c, "src", buf, sizeof(buf)) : NULL;
 
 		if (src && src[0] == '@')
-			note(im, s, xml_line(c),
+			import_note(im, s, xml_line(c),
 				"the application trusts CAs of its own, %.100s: import that file too, with --host",
 				src);
 		if (src && is_true(c, "overridePins"))
-			note(im, s, xml_line(c),
+			import_note(im, s, xml_line(c),
 				"certificates under the CAs of '%.60s' are accepted whatever the pins (overridePins)",
 				src);
 	}
@@ -111,7 +112,8 @@ add_hole(struct android *a, const char *prefix, const char *name, uint32_t line)
 		a->hole = h;
 	if (!h || !copy) {
 		free(copy);
-		fail(a->im, line, 0, "more domains without pins than are read: %d", HOSTS_MAX);
+		import_fail(
+			a->im, line, 0, "more domains without pins than are read: %d", HOSTS_MAX);
 		return;
 	}
 	snprintf(copy, len, "%s%s", prefix, name);
@@ -151,7 +153,7 @@ read_config(struct android *a, const xmlNode *config, const xmlNode *inherited)
 			read_domain(a, s, c, pinned);
 	}
 	if (!im->rc && !child(config, "domain"))
-		fail(im, xml_line(config), 0, "<domain-config> names no <domain>");
+		import_fail(im, xml_line(config), 0, "<domain-config> names no <domain>");
 	read_anchors(im, s, config);
 	if (pinned && !im->rc) {
 		read_pins(im, s, pins);
@@ -170,7 +172,7 @@ read_root(struct android *a, const xmlNode *root)
 	struct import *im = a->im;
 
 	if (!root || !xml_is(root, "network-security-config")) {
-		fail(im, root ? xml_line(root) : 0, 0,
+		import_fail(im, root ? xml_line(root) : 0, 0,
 			"is no network security configuration: the outermost element is <%s>, expected <network-security-config>",
 			root ? (const char *)root->name : "");
 		return;
@@ -191,7 +193,7 @@ import_android(struct import *im)
 	xmlDoc *doc;
 
 	if (im->in->len >= 4 && memcmp(im->in->p, "\x03\x00\x08\x00", 4) == 0) {
-		fail(im, 0, 0,
+		import_fail(im, 0, 0,
 			"is compiled XML, as an APK holds it; turn it into text first, as apktool d does");
 		return;
 	}
@@ -199,7 +201,7 @@ import_android(struct import *im)
 	if (!doc)
 		return;
 	read_root(&a, xmlDocGetRootElement(doc));
-	make_holes(im, a.hole, a.hole_cnt);
+	import_holes(im, a.hole, a.hole_cnt);
 	for (uint32_t i = 0; i < a.hole_cnt; i++)
 		free(a.hole[i].name);
 	free(a.hole);

@@ -24,7 +24,7 @@ read_hashes(struct import *im, struct import_set *s, const char *domain, const j
 	size_t i;
 
 	if (!json_is_array(list)) {
-		fail(im, 0, 0, "the pins of '%.100s' are no list", domain);
+		import_fail(im, 0, 0, "the pins of '%.100s' are no list", domain);
 		return;
 	}
 	json_array_foreach(list, i, v)
@@ -32,7 +32,7 @@ read_hashes(struct import *im, struct import_set *s, const char *domain, const j
 		const char *t = text_of(v);
 
 		if (!t)
-			fail(im, 0, 0, "pin %zu of '%.100s' is no text", i + 1, domain);
+			import_fail(im, 0, 0, "pin %zu of '%.100s' is no text", i + 1, domain);
 		else
 			set_pin(im, s, 0, 0, kind, t);
 		if (im->rc)
@@ -57,7 +57,7 @@ read_entry(struct import *im, const json_t *e, size_t i)
 	struct import_set *s;
 
 	if (!domain || !prints) {
-		fail(im, 0, 0,
+		import_fail(im, 0, 0,
 			"entry %zu: expected {\"domain\": \"a.example\", \"fingerprints\": [\"sha256/...\"]}",
 			i + 1);
 		return;
@@ -67,7 +67,7 @@ read_entry(struct import *im, const json_t *e, size_t i)
 		return;
 	read_hashes(im, s, domain, prints, PIN_CERT);
 	if (json_is_true(json_object_get(e, "strict")))
-		note(im, s, 0,
+		import_note(im, s, 0,
 			"'%.100s' is strict: the application wants every certificate of the chain listed, not one",
 			domain);
 	set_close(im, 0);
@@ -81,7 +81,7 @@ read_keys(struct import *im, const char *domain, const json_t *v)
 	struct import_set *s;
 
 	if (!hashes) {
-		fail(im, 0, 0,
+		import_fail(im, 0, 0,
 			"'%.100s': expected a list of pins, or an object with publicKeyHashes",
 			domain);
 		return;
@@ -133,8 +133,8 @@ import_electron(struct import *im)
 	}
 	root = json_loadb(p, len, JSON_REJECT_DUPLICATES, &e);
 	if (!root) {
-		fail(im, e.line > 0 ? (uint32_t)e.line : 0, e.column > 0 ? (uint32_t)e.column : 0,
-			"is not JSON: %s", e.text);
+		import_fail(im, e.line > 0 ? (uint32_t)e.line : 0,
+			e.column > 0 ? (uint32_t)e.column : 0, "is not JSON: %s", e.text);
 		return;
 	}
 	read_root(im, root);

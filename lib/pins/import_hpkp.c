@@ -76,7 +76,7 @@ take_line(struct line *l)
 		return;
 	if (!host_of(l->text, host)) {
 		if (!l->im->in->host) {
-			fail(l->im, l->no, 1,
+			import_fail(l->im, l->no, 1,
 				"names no host: say whose pins these are with --host");
 			return;
 		}
@@ -91,12 +91,12 @@ take_line(struct line *l)
 	}
 	if (l->set && strcasestr(l->text, "Report-Only")) {
 		l->set->off = true;
-		note(l->im, l->set, l->no,
+		import_note(l->im, l->set, l->no,
 			"Report-Only: other keys are only reported, so the set is a comment");
 	}
 	p = strcasestr(l->text, "max-age");
 	if (l->set && p && !l->im->rc)
-		note(l->im, l->set, l->no,
+		import_note(l->im, l->set, l->no,
 			"a browser keeps these pins for %llu seconds after a visit",
 			strtoull(p + 7 + strspn(p + 7, "= \""), NULL, 10));
 }
@@ -109,7 +109,7 @@ import_hpkp(struct import *im)
 	char *text = malloc(LINE_TEXT_MAX);
 
 	if (!text) {
-		fail_memory(im);
+		import_no_memory(im);
 		return;
 	}
 	for (; p < end && !im->rc; l.no++) {
@@ -117,7 +117,7 @@ import_hpkp(struct import *im)
 		size_t n = (size_t)((nl ? nl : end) - p);
 
 		if (n >= LINE_TEXT_MAX || memchr(p, 0, n)) {
-			fail(im, l.no, 0,
+			import_fail(im, l.no, 0,
 				n >= LINE_TEXT_MAX ? "the line is too long"
 						   : "holds a NUL byte: this is no text");
 			break;

@@ -46,7 +46,7 @@ dict_each(struct import *im, const xmlNode *dict,
 	bool have = false;
 
 	if (!xml_is(dict, "dict")) {
-		fail(im, xml_line(dict), 0, "found <%s>, expected a <dict> of domains",
+		import_fail(im, xml_line(dict), 0, "found <%s>, expected a <dict> of domains",
 			(const char *)dict->name);
 		return;
 	}
@@ -63,7 +63,7 @@ dict_each(struct import *im, const xmlNode *dict,
 				snprintf(key, sizeof(key), "%s", t);
 			have = t;
 		} else {
-			fail(im, xml_line(c), 0, "found <%s>, expected a <key>",
+			import_fail(im, xml_line(c), 0, "found <%s>, expected a <key>",
 				(const char *)c->name);
 		}
 	}
@@ -100,7 +100,7 @@ read_identities(struct import *im, struct import_set *s, const xmlNode *list, en
 		if (t)
 			set_pin(im, s, xml_line(v), 0, kind, t);
 		else
-			fail(im, xml_line(c), 0,
+			import_fail(im, xml_line(c), 0,
 				"found <%s>, expected a <dict> with SPKI-SHA256-BASE64",
 				(const char *)c->name);
 	}
@@ -115,7 +115,7 @@ read_apple(struct import *im, const char *domain, const xmlNode *d)
 	struct import_set *s;
 
 	if (!leaf && !ca) {
-		fail(im, xml_line(d), 0,
+		import_fail(im, xml_line(d), 0,
 			"the domain '%.100s' has neither NSPinnedLeafIdentities nor NSPinnedCAIdentities",
 			domain);
 		return;
@@ -130,7 +130,7 @@ read_apple(struct import *im, const char *domain, const xmlNode *d)
 	else
 		read_identities(im, s, ca, PIN_CA);
 	if (leaf && ca && xmlChildElementCount((xmlNode *)(uintptr_t)ca))
-		note(im, s, xml_line(ca),
+		import_note(im, s, xml_line(ca),
 			"the application wants one of these leaf keys and one of %lu CA keys, too, which are left out",
 			xmlChildElementCount((xmlNode *)(uintptr_t)ca));
 	set_close(im, xml_line(d));
@@ -179,11 +179,11 @@ read_trustkit(struct import *im, const char *domain, const xmlNode *d)
 		set_expires(im, s, xml_line(expires), t);
 	s->off = !truth(im, d, "TSKEnforcePinning", true);
 	if (s->off)
-		note(im, s, xml_line(d),
+		import_note(im, s, xml_line(d),
 			"the application only reports other keys for '%.100s' (TSKEnforcePinning is false), so the set is a comment",
 			domain);
 	if (dict_get(d, "TSKAdditionalTrustAnchors"))
-		note(im, s, xml_line(d),
+		import_note(im, s, xml_line(d),
 			"the application trusts CAs of its own, too (TSKAdditionalTrustAnchors)");
 	set_close(im, xml_line(d));
 }
@@ -197,7 +197,7 @@ read_exclusion(struct import *im, const char *domain, const xmlNode *d)
 	if (!is_excluded(im, d) || host_is_name(domain))
 		return;
 	host_fold((const uint8_t *)domain, (uint32_t)strlen(domain), name);
-	make_holes(im, &h, 1);
+	import_holes(im, &h, 1);
 }
 
 /* ---- the file ---- */
@@ -211,14 +211,14 @@ read_plist(struct import *im, const xmlNode *root)
 	while (top && top->type != XML_ELEMENT_NODE)
 		top = top->next;
 	if (!top || !xml_is(top, "dict")) {
-		fail(im, root ? xml_line(root) : 0, 0,
+		import_fail(im, root ? xml_line(root) : 0, 0,
 			"is no Info.plist: expected <plist> with a <dict> in it");
 		return;
 	}
 	apple = dict_get(dict_get(top, "NSAppTransportSecurity"), "NSPinnedDomains");
 	trustkit = dict_get(dict_get(top, "TSKConfiguration"), "TSKPinnedDomains");
 	if (!apple && !trustkit)
-		fail(im, 0, 0,
+		import_fail(im, 0, 0,
 			"holds no pins: neither NSAppTransportSecurity/NSPinnedDomains nor TSKConfiguration/TSKPinnedDomains");
 	if (apple && !im->rc)
 		dict_each(im, apple, read_apple);
@@ -273,7 +273,7 @@ import_binary(struct import *im)
 	xmlDoc *doc;
 
 	if (!is_sane_binary(im->in->p, im->in->len)) {
-		fail(im, 0, 0,
+		import_fail(im, 0, 0,
 			"is a binary plist that contradicts itself or is larger than an Info.plist: convert it with plutil -convert xml1");
 		return;
 	}
@@ -283,7 +283,7 @@ import_binary(struct import *im)
 		plist_to_xml(plist, &text, &len);
 	plist_free(plist);
 	if (!text || !len)
-		fail(im, 0, 0,
+		import_fail(im, 0, 0,
 			"is a binary plist that cannot be read: convert it with plutil -convert xml1");
 	doc = im->rc ? NULL : xml_open(im, text, len);
 	if (doc)

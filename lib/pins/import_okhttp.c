@@ -190,7 +190,7 @@ constant_add(struct source *s, const char *name, const char *text)
 	}
 	c->text = strdup(text);
 	if (!c->text) {
-		fail_memory(s->im);
+		import_no_memory(s->im);
 		return;
 	}
 	memcpy(c->name, name, strlen(name) + 1);
@@ -345,17 +345,17 @@ take_call(struct source *s, const struct args *a)
 			     !psi_pins_check_host(a->text[0])))
 		return;
 	if (!a->known[0]) {
-		note(im, NULL, a->line,
+		import_note(im, NULL, a->line,
 			"pins are left out: the host that they are for is not written in this file");
 		return;
 	}
 	if (!pins) {
-		note(im, NULL, a->line, "the pins of '%.100s' are not written in this file",
+		import_note(im, NULL, a->line, "the pins of '%.100s' are not written in this file",
 			a->text[0]);
 		return;
 	}
 	if (++s->call_cnt > CALL_MAX) {
-		fail(im, a->line, a->col, "more than %d calls", CALL_MAX);
+		import_fail(im, a->line, a->col, "more than %d calls", CALL_MAX);
 		return;
 	}
 	set = set_of(s, a->text[0], a->line, a->col);
@@ -363,8 +363,9 @@ take_call(struct source *s, const struct args *a)
 		if (a->known[i] && is_pin(a->text[i]))
 			set_pin(im, set, a->line, a->col, PIN_SPKI, a->text[i]);
 	if (set && unknown)
-		note(im, set, a->line, "%u more pins of '%.100s' are not written in this file",
-			unknown, a->text[0]);
+		import_note(im, set, a->line,
+			"%u more pins of '%.100s' are not written in this file", unknown,
+			a->text[0]);
 }
 
 static void
@@ -395,7 +396,7 @@ spread(struct import *im)
 	uint32_t *own = malloc((n + 1) * sizeof(*own));
 
 	if (!own) {
-		fail_memory(im);
+		import_no_memory(im);
 		return;
 	}
 	for (uint32_t i = 0; i < n; i++)
@@ -405,7 +406,7 @@ spread(struct import *im)
 			struct import_set *to = &l->set[im->first + i],
 					  *from = &l->set[im->first + k];
 
-			if (i == k || !covers(from->host[0], to->host[0]))
+			if (i == k || !pattern_covers(from->host[0], to->host[0]))
 				continue;
 			for (uint32_t j = 0; j < own[k] && !im->rc; j++)
 				set_hash(im, to, 0, PIN_SPKI, from->pin[j].hash);
@@ -441,7 +442,7 @@ import_okhttp(struct import *im)
 
 	s.constant = calloc(CONSTS_MAX, sizeof(*s.constant));
 	if (!s.constant || !a) {
-		fail_memory(im);
+		import_no_memory(im);
 	} else {
 		collect(&s);
 		find_calls(&s, a);

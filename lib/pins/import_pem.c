@@ -37,8 +37,9 @@ add_names(struct pem *m, struct import_set *s)
 		memcpy(name, p + 2 * star, len - 2 * star);
 		name[len - 2 * star] = 0;
 		if (host_is_name(name))
-			note(m->im, s, 0, "the name '%.100s' of the certificate is left out: it %s",
-				name, host_is_name(name));
+			import_note(m->im, s, 0,
+				"the name '%.100s' of the certificate is left out: it %s", name,
+				host_is_name(name));
 		else
 			set_host(m->im, s, 0, 0, star ? "*." : "", name);
 	}
@@ -52,13 +53,13 @@ begin_set(struct pem *m)
 	if (!m->set)
 		return NULL;
 	if (m->cert.note & PSI_X509_CA && !m->im->in->host)
-		fail(m->im, 0, 0,
+		import_fail(m->im, 0, 0,
 			"certificate %u is that of a CA and names no host (%.100s): say whose pin it is with --host",
 			m->cnt, m->cert.subject);
 	else
 		add_names(m, m->set);
 	if (!m->im->rc && !m->set->host_cnt)
-		fail(m->im, 0, 0,
+		import_fail(m->im, 0, 0,
 			"certificate %u names no host (%.100s): say whose pin it is with --host",
 			m->cnt, m->cert.subject);
 	return m->im->rc ? NULL : m->set;
@@ -71,13 +72,13 @@ add_cert(struct pem *m, const uint8_t *der, size_t len)
 	bool ca;
 
 	if (++m->cnt > CERTS_MAX || len > UINT32_MAX) {
-		fail(m->im, 0, 0, "more than %d certificates", CERTS_MAX);
+		import_fail(m->im, 0, 0, "more than %d certificates", CERTS_MAX);
 		return;
 	}
 	psi_x509_begin(m->reader, &m->cert);
 	psi_x509_push(m->reader, der, (uint32_t)len);
 	if (psi_x509_end(m->reader) != PSI_OK || memcmp(m->cert.spki_sha256, unread, 32) == 0) {
-		fail(m->im, 0, 0, "certificate %u cannot be read: %s", m->cnt,
+		import_fail(m->im, 0, 0, "certificate %u cannot be read: %s", m->cnt,
 			psi_rc_text(m->cert.err));
 		return;
 	}
@@ -98,7 +99,7 @@ read_pem(struct pem *m)
 	long len;
 
 	if (!in) {
-		fail_memory(m->im);
+		import_no_memory(m->im);
 		return 0;
 	}
 	while (!m->im->rc && PEM_read_bio(in, &label, &header, &der, &len)) {
@@ -106,14 +107,14 @@ read_pem(struct pem *m)
 		if (strcmp(label, PEM_STRING_X509) == 0 || strcmp(label, PEM_STRING_X509_OLD) == 0)
 			add_cert(m, der, (size_t)len);
 		else
-			note(m->im, NULL, 0, "a %.60s is left out: only certificates are read",
-				label);
+			import_note(m->im, NULL, 0,
+				"a %.60s is left out: only certificates are read", label);
 		OPENSSL_free(label);
 		OPENSSL_free(header);
 		OPENSSL_free(der);
 	}
 	if (!m->im->rc && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-		fail(m->im, 0, 0, "block %u is not well-formed PEM", blocks + 1);
+		import_fail(m->im, 0, 0, "block %u is not well-formed PEM", blocks + 1);
 	BIO_free(in);
 	ERR_clear_error();
 	return blocks;
@@ -126,10 +127,10 @@ import_pem(struct import *im)
 
 	ERR_clear_error();
 	if (!m.reader)
-		fail_memory(im);
+		import_no_memory(im);
 	else if (im->in->len && im->in->p[0] == 0x30)
 		add_cert(&m, im->in->p, im->in->len);
 	else if (!read_pem(&m))
-		fail(im, 0, 0, "holds no certificate: expected PEM or DER");
+		import_fail(im, 0, 0, "holds no certificate: expected PEM or DER");
 	psi_x509_close(m.reader);
 }

@@ -36,13 +36,13 @@ struct import {
 	int rc;		/* the first failure */
 };
 
-/* fail: "FILE:LINE:COL: text" (line, col 0: not known) becomes the outcome unless there is one; returns -EINVAL. */
-int fail(struct import *im, uint32_t line, uint32_t col, const char *fmt, ...)
+/* import_fail: "FILE:LINE:COL: text" (line, col 0: not known) becomes the outcome unless there is one; returns -EINVAL. */
+int import_fail(struct import *im, uint32_t line, uint32_t col, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-int fail_memory(struct import *im);
+int import_no_memory(struct import *im);
 
-/* note tells the caller, and the reader of set unless NULL. */
-void note(struct import *im, struct import_set *set, uint32_t line, const char *fmt, ...)
+/* import_note tells the caller, and the reader of set unless NULL. */
+void import_note(struct import *im, struct import_set *set, uint32_t line, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
 /* set_add: an empty set; NULL and im->rc set when there are too many. Sets move when one is added. */
@@ -62,14 +62,14 @@ bool set_hash(struct import *im, struct import_set *s, uint32_t line, enum pin_k
 /* set_expires: a text that begins with a day. False with im->rc set when it does not. */
 bool set_expires(struct import *im, struct import_set *s, uint32_t line, const char *text);
 
-/* set_holes: names that are not pinned, though a wildcard of this file covers them, become sets of their own. */
+/* import_holes: names that are not pinned, though a wildcard of this file covers them, become sets of their own. */
 struct hole {
 	char *name;
 	uint32_t line;
 };
-void make_holes(struct import *im, const struct hole *hole, uint32_t cnt);
-/* covers: whether a pattern is for every name that another is for. */
-bool covers(const char *pattern, const char *other);
+void import_holes(struct import *im, const struct hole *hole, uint32_t cnt);
+/* pattern_covers: whether a pattern is for every name that another is for. */
+bool pattern_covers(const char *pattern, const char *other);
 
 /* One format each. */
 void import_android(struct import *im);

@@ -11,8 +11,8 @@ fail_xml(struct import *im, const xmlError *e)
 
 	snprintf(text, sizeof(text), "%s", e && e->message ? e->message : "cannot be read");
 	text[strcspn(text, "\n")] = 0;
-	fail(im, e && e->line > 0 ? (uint32_t)e->line : 0, e && e->int2 > 0 ? (uint32_t)e->int2 : 0,
-		"is not well-formed XML: %s", text);
+	import_fail(im, e && e->line > 0 ? (uint32_t)e->line : 0,
+		e && e->int2 > 0 ? (uint32_t)e->int2 : 0, "is not well-formed XML: %s", text);
 }
 
 xmlDoc *
@@ -22,12 +22,12 @@ xml_open(struct import *im, const char *p, size_t len)
 	xmlDoc *doc;
 
 	if (memmem(p, len, "<!ENTITY", 8)) {
-		fail(im, 0, 0, "declares XML entities, which such a file has no use for");
+		import_fail(im, 0, 0, "declares XML entities, which such a file has no use for");
 		return NULL;
 	}
 	ctx = xmlNewParserCtxt();
 	if (!ctx) {
-		fail_memory(im);
+		import_no_memory(im);
 		return NULL;
 	}
 	doc = xmlCtxtReadMemory(ctx, p, (int)len, NULL, NULL,
@@ -35,7 +35,7 @@ xml_open(struct import *im, const char *p, size_t len)
 	if (!doc)
 		fail_xml(im, xmlCtxtGetLastError(ctx));
 	else if (doc->intSubset && doc->intSubset->entities) {
-		fail(im, 0, 0, "declares XML entities, which such a file has no use for");
+		import_fail(im, 0, 0, "declares XML entities, which such a file has no use for");
 		xmlFreeDoc(doc);
 		doc = NULL;
 	}
@@ -86,13 +86,13 @@ xml_text(struct import *im, const xmlNode *n, char *buf, size_t cap)
 		if (c->type == XML_COMMENT_NODE)
 			continue;
 		if (c->type != XML_TEXT_NODE && c->type != XML_CDATA_SECTION_NODE) {
-			fail(im, xml_line(n), 0, "<%s> holds more than text",
+			import_fail(im, xml_line(n), 0, "<%s> holds more than text",
 				(const char *)n->name);
 			return NULL;
 		}
 		more = strlen((const char *)c->content);
 		if (more >= cap - len) {
-			fail(im, xml_line(n), 0, "the text of <%s> is too long",
+			import_fail(im, xml_line(n), 0, "the text of <%s> is too long",
 				(const char *)n->name);
 			return NULL;
 		}
