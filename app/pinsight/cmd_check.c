@@ -4,6 +4,7 @@
 
 #include "psi_config.h"
 #include "psi_export.h"
+#include "psi_policy.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -16,7 +17,7 @@
 
 struct check {
 	const char *path;
-	bool json, print;
+	bool json, print, syntax;
 	struct psi_config_override *ov;
 	uint32_t ov_cnt, problems;
 };
@@ -29,6 +30,8 @@ static const char help[] =
 	"nothing. Every key is explained in pinsight.yaml(5) and in the commented config/pinsight.yaml.\n"
 	"\n"
 	"  --set=KEY=VALUE  check with this key changed, as `pinsight run --set` does; may be given again\n"
+	"  --syntax         keys and values only: neither read the files that are named nor compile patterns,\n"
+	"                   as for a configuration that is meant for another machine\n"
 	"  --print          print the whole configuration, defaults included, as YAML; a comment tells where\n"
 	"                   each value came from that is not the default\n"
 	"  --json           one JSON object on standard output, for programs: file, good, problems\n"
@@ -144,12 +147,64 @@ summary(const struct check *k, const struct psi_config *cfg)
 	row("host_lists", cfg->host_lists_cnt, "list", "lists");
 }
 
+/* ---- what only the modules can say of their values: files, certificates, pins, patterns ---- */
+
+/* Their messages begin with where the value came from: "FILE:LINE:COL: ", "--set KEY: ". */
+static void
+on_policy(void *ctx, bool bad, const char *text)
+{
+	struct check *k = ctx;
+	struct psi_config_problem p = {k->path, {0, 0}, text};
+	const char *colon = strstr(text, ": ");
+	size_t len = strlen(k->path);
+	char origin[256];
+	int used = 0;
+
+	if (!bad)
+		return;
+	if (strncmp(text, k->path, len) == 0 &&
+		sscanf(text + len, ":%u:%u: %n", &p.at.line, &p.at.col, &used) == 2 && used) {
+		p.text = text + len + used;
+	} else if (strncmp(text, k->path, len) == 0 && strncmp(text + len, ": ", 2) == 0) {
+		p.text = text + len + 2;
+	} else if (colon &&
+		   (strncmp(text, "--set ", 6) == 0 || strncmp(text, "environment ", 12) == 0)) {
+		snprintf(origin, sizeof(origin), "%.*s", (int)(colon - text), text);
+		p.origin = origin;
+		p.text = colon + 2;
+	}
+	on_problem(k, &p);
+}
+
+/* Compiles all that the engine would, without its cache, since checking leaves no trace. The last override is free for
+ * that: open_overrides has room for the name of the program, too. */
+static bool
+check_policy(struct check *k, const struct psi_config_source *src)
+{
+	struct psi_config_source here = *src;
+	struct psi_policy_listener listener = {on_policy, k};
+	struct psi_err err = {""};
+	struct psi_config *cfg;
+	struct psi_policy *p;
+
+	k->ov[here.ov_cnt++] = (struct psi_config_override){"rules_cache.path=\"\"", false};
+	here.report = NULL;
+	cfg = psi_config_load(&here, &err);
+	p = cfg ? psi_policy_open(cfg, &listener, &err) : NULL;
+	if (!p && !k->problems)
+		on_policy(k, true, err.text);
+	psi_policy_close(p);
+	psi_config_close(cfg);
+	return !k->problems;
+}
+
 static bool
 check(struct check *k)
 {
 	struct psi_config_source src = {
 		.path = k->path, .ov = k->ov, .ov_cnt = k->ov_cnt, .report = on_problem, .ctx = k};
 	struct psi_config *cfg;
+	bool good;
 
 	if (k->json) {
 		fputs("{\"file\":", stdout);
@@ -157,14 +212,15 @@ check(struct check *k)
 		fputs(",\"problems\":[", stdout);
 	}
 	cfg = psi_config_load(&src, NULL);
+	good = cfg && (k->syntax || check_policy(k, &src));
 	if (k->json)
-		printf("%s],\"good\":%s}\n", k->problems ? "\n" : "", cfg ? "true" : "false");
-	else if (cfg && k->print)
+		printf("%s],\"good\":%s}\n", k->problems ? "\n" : "", good ? "true" : "false");
+	else if (good && k->print)
 		psi_config_print(cfg, stdout);
-	else if (cfg)
+	else if (good)
 		summary(k, cfg);
 	psi_config_close(cfg);
-	return cfg != NULL;
+	return good;
 }
 
 /* ---- arguments ---- */
@@ -188,8 +244,8 @@ static int
 parse(struct check *k, int argc, char **argv)
 {
 	static const struct option options[] = {{"set", required_argument, NULL, 's'},
-		{"print", no_argument, NULL, 'p'}, {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'}, {0}};
+		{"print", no_argument, NULL, 'p'}, {"syntax", no_argument, NULL, 'y'},
+		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {0}};
 	int o;
 
 	opterr = 0;
@@ -198,6 +254,7 @@ parse(struct check *k, int argc, char **argv)
 		case 's': k->ov[k->ov_cnt++] = (struct psi_config_override){optarg, false}; break;
 		case 'p': k->print = true; break;
 		case 'j': k->json = true; break;
+		case 'y': k->syntax = true; break;
 		case 'h': fputs(help, stdout); return 'h';
 		case ':': return usage_error("check", "%s wants a value", argv[optind - 1]);
 		default: return option_error("check", argv[optind - 1]);

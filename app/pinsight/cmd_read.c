@@ -27,6 +27,7 @@
 
 struct run {
 	bool json, all, quiet, failed_only;
+	bool complained; /* of the configuration */
 	struct rte_mempool *pool;
 	struct psi_handoff queue;
 	void *queue_mem;
@@ -175,9 +176,12 @@ set_roots(struct run *r, const char *path)
 static void
 on_complaint(void *ctx, bool bad, const char *text)
 {
-	(void)ctx;
-	if (bad)
-		fprintf(stderr, "pinsight read: %s\n", text);
+	struct run *r = ctx;
+
+	if (!bad)
+		return;
+	fprintf(stderr, "pinsight read: %s\n", text);
+	r->complained = true;
 }
 
 /* The configuration, if any, and what the command line says in its place. A capture is read at any speed, so that
@@ -196,7 +200,7 @@ open_config(struct run *r, struct psi_err *err)
 static int
 open_engine(struct run *r, struct psi_err *err)
 {
-	static const struct psi_policy_listener listener = {.tell = on_complaint};
+	struct psi_policy_listener listener = {.tell = on_complaint, .ctx = r};
 	struct psi_worker_config wc;
 	struct psi_collector_config cc;
 
@@ -411,7 +415,8 @@ cmd_read(int argc, char **argv)
 	if (rc)
 		return rc == 'h' ? EXIT_DONE : rc;
 	if (open_engine(&r, &err) != 0) {
-		fprintf(stderr, "pinsight read: %s\n", err.text);
+		if (!r.complained) /* else it was told, with all else that is wrong */
+			fprintf(stderr, "pinsight read: %s\n", err.text);
 		close_engine(&r);
 		return EXIT_TROUBLE;
 	}

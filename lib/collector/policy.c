@@ -5,6 +5,21 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+/* Which of the two files it is shows when the other is left out. */
+static int
+trust_error(const struct psi_config *cfg, struct psi_trust_config *tc, struct psi_err *err)
+{
+	struct psi_trust *without;
+	bool roots;
+
+	tc->crls = NULL;
+	without = psi_trust_open(tc, NULL);
+	roots = !without;
+	psi_trust_close(without);
+	return psi_config_err(cfg, roots ? &cfg->certificates.roots : &cfg->certificates.crls, err,
+		-EINVAL, "%s", err->text);
+}
+
 /* The system's roots unless others are named; a system that has none is no reason to stop. */
 static int
 open_trust(struct psi_policy *p, const struct psi_config *cfg, struct psi_err *err)
@@ -23,7 +38,7 @@ open_trust(struct psi_policy *p, const struct psi_config *cfg, struct psi_err *e
 		tc.roots = "";
 		p->trust = psi_trust_open(&tc, err);
 	}
-	return p->trust ? 0 : -EINVAL;
+	return p->trust ? 0 : trust_error(cfg, &tc, err);
 }
 
 static int
@@ -73,6 +88,33 @@ open_match(struct psi_policy *p, const struct psi_config *cfg,
 	return p->match ? 0 : -EINVAL;
 }
 
+/* Every part is tried, so that all that is wrong is told; rules tell of themselves. err keeps the first. */
+static int
+open_all(struct psi_policy *p, const struct psi_config *cfg,
+	const struct psi_policy_listener *listener, struct psi_err *err)
+{
+	static int (*const open[])(struct psi_policy *, const struct psi_config *,
+		struct psi_err *) = {open_trust, open_pins};
+	struct psi_err part = {""};
+	int rc = 0;
+
+	for (size_t i = 0; i < PSI_COUNT(open); i++) {
+		if (open[i](p, cfg, &part) == 0)
+			continue;
+		if (listener && listener->tell)
+			listener->tell(listener->ctx, true, part.text);
+		if (rc == 0 && err)
+			*err = part;
+		rc = -EINVAL;
+	}
+	if (open_match(p, cfg, listener, &part) != 0) {
+		if (rc == 0 && err)
+			*err = part;
+		rc = -EINVAL;
+	}
+	return rc;
+}
+
 struct psi_policy *
 psi_policy_open(const struct psi_config *cfg, const struct psi_policy_listener *listener,
 	struct psi_err *err)
@@ -86,8 +128,7 @@ psi_policy_open(const struct psi_config *cfg, const struct psi_policy_listener *
 	}
 	/* Nothing is published by it: each number once is all that is asked. */
 	p->generation = 1 + atomic_fetch_add_explicit(&generations, 1, memory_order_relaxed);
-	if (open_trust(p, cfg, err) != 0 || open_pins(p, cfg, err) != 0 ||
-		open_match(p, cfg, listener, err) != 0) {
+	if (open_all(p, cfg, listener, err) != 0) {
 		psi_policy_close(p);
 		return NULL;
 	}

@@ -84,9 +84,9 @@ environment PINSIGHT_FLOWS_LINGER: flows.linger: 2 has no unit: write ns, us, ms
 
     def test_printed_is_good(self):
         for text in examples():
-            rc, out, _ = check('--print', text=text)
+            rc, out, _ = check('--print', '--syntax', text=text)
             self.assertEqual(rc, 0)
-            again = check('--print', text=out)
+            again = check('--print', '--syntax', text=out)
             self.assertEqual(again[0], 0)
             self.assertEqual([re.sub(r'  # line.*', '', line) for line in again[1].split('\n')[1:]],
                              [re.sub(r'  # line.*', '', line) for line in out.split('\n')[1:]])
@@ -101,6 +101,28 @@ environment PINSIGHT_FLOWS_LINGER: flows.linger: 2 has no unit: write ns, us, ms
         self.assertEqual(json.loads(out)['problems'][0], {'origin': '--set x', 'text': 'x: there is no such key'})
         rc, out, _ = check('--json', text='')
         self.assertEqual((rc, json.loads(out)), (0, {'file': 'FILE', 'good': True, 'problems': []}))
+
+    def test_what_modules_say(self):
+        """rules, pins and files are compiled and read as the engine does, all of them"""
+        rc, out, err = check(text='certificates: {roots: /nonexistent}\nrules:\n  - {id: a, sni: "/x(/"}\n'
+                             '  - {id: b, sni: "/y[/"}\npins: [{name: p, hosts: h, spki_sha256: abc}]\n')
+        self.assertEqual((rc, out), (1, ''))
+        lines = [line for line in err.split('\n') if line.startswith('FILE')]
+        for line, want in zip(lines, ('FILE:1:23: certificates.roots: .*/nonexistent: .*No such file or directory',
+                                      "FILE:5:41: pins p: 'abc' is not the base64 of 32 bytes.*",
+                                      'FILE:3:18: rule a: sni: .*Missing close parenthesis.*',
+                                      'FILE:4:18: rule b: sni: .*')):
+            self.assertRegex(line, '^' + want)
+        self.assertEqual(len(lines), 4)
+        rc, _, err = check('--set', 'certificates.crls=/dev/null', text='')
+        self.assertEqual(rc, 1)
+        self.assertTrue(err.startswith('--set certificates.crls: certificates.crls: '))
+
+    def test_leaves_no_trace(self):
+        """the cache of compiled rules is the engine's alone"""
+        with tempfile.TemporaryDirectory() as d:
+            rc = check('--set', 'rules_cache.path=' + d, text='rules: [{id: a, sni: b}]\n')[0]
+            self.assertEqual((rc, os.listdir(d)), (0, []))
 
     def test_called_wrongly(self):
         for args, said in (((), 'name the file to check'), (('a', 'b'), 'name one file'), (('--sett', 'a'), "'--sett'"),
@@ -120,20 +142,20 @@ environment PINSIGHT_FLOWS_LINGER: flows.linger: 2 has no unit: write ns, us, ms
         rc, _, err = check(text='# ' + 'x' * (65 << 20))
         self.assertEqual((rc, err), (1, 'FILE: larger than the 64 MiB that are read\n'))
         pins = ''.join('- {name: n%d, hosts: h%d.example, spki_sha256: x}\n' % (i, i) for i in range(20000))
-        rc, out, _ = check(text='pins:\n' + pins)
+        rc, out, _ = check('--syntax', text='pins:\n' + pins)
         self.assertEqual(rc, 0)
         self.assertIn('  pins        20000 sets\n', out)
 
     def test_help(self):
         rc, out, _ = check('--help')
         self.assertEqual(rc, 0)
-        for option in ('--set', '--print', '--json'):
+        for option in ('--set', '--syntax', '--print', '--json'):
             self.assertIn(option, out)
 
     def test_examples(self):
         self.assertEqual(len(examples()), 3)
         for text in examples():
-            rc, out, err = check(text=text)
+            rc, out, err = check('--syntax', text=text)
             self.assertEqual((rc, err), (0, ''))
 
     def test_list_examples(self):
@@ -143,7 +165,7 @@ environment PINSIGHT_FLOWS_LINGER: flows.linger: 2 has no unit: write ns, us, ms
         found = re.findall(r'# For example:\n((?:# .*\n)+)(\w+): \[\]', text)
         self.assertEqual([name for _, name in found], ['ports', 'pins', 'rules', 'host_lists'])
         for example, _ in found:
-            self.assertEqual(check(text=re.sub('^# ', '', example, flags=re.M))[::2], (0, ''))
+            self.assertEqual(check('--syntax', text=re.sub('^# ', '', example, flags=re.M))[::2], (0, ''))
 
     def test_man(self):
         if not shutil.which('man') or not shutil.which('groff'):
@@ -201,7 +223,7 @@ class Schema(unittest.TestCase):
     def test_samples(self):
         for text, wrong in SAMPLES:
             with self.subTest(text):
-                rc = check(text=text)[0]
+                rc = check('--syntax', text=text)[0]
                 if wrong is None:
                     self.assertEqual((rc, self.sees(text)), (0, False))
                 else:
