@@ -22,6 +22,8 @@ static const struct {
 		"tell whether this machine is fit for the engine, and how to make it so"},
 	{"top", cmd_top, "", "show a running engine at a glance"},
 	{"stats", cmd_stats, "", "print the ledger of a running engine"},
+	{"report", cmd_report, "[FILE...]",
+		"what to do about them: pinned hosts, distrusted CAs, hosts to exempt"},
 };
 #define COMMAND_CNT (sizeof(commands) / sizeof(commands[0]))
 
