@@ -173,7 +173,7 @@ CLIENTS = [
            java_build, many=True),
     Client("okhttp", "JSSE", ["java", "javac", *JARS.split(":")], ["java", "--version"], java("OkClient"), ["after"],
            java_build, many=True, held=True),
-    Client("chromium", "BoringSSL", ["chromium", "certutil"], ["chromium", "--version"], chromium, ports=24,
+    Client("chromium", "BoringSSL", ["chromium", "certutil"], ["dpkg-query", "-W", "chromium"], chromium, ports=24,
            browser=True, many=True),
 ]
 

@@ -181,6 +181,15 @@ def wanted(flows):
             if k[0] != "host_certificate_bad" or len({(f.label["src"], f.label["client"]) for f in v}) > 1}
 
 
+def about(flows):
+    """What most of these connections are, for those who read of a finding that is wrong or missing."""
+    out = {}
+    for name in ("cause", "tls", "path", "client", "pin", "compared"):
+        seen = collections.Counter(f.label.get(name) for f in flows)
+        out[name] = seen.most_common(1)[0][0] if seen else None
+    return out
+
+
 def findings(joined):
     """joined: results of join(). Precision and recall of each finding class, and (confidence, right) of each finding."""
     out = {c: {"right": 0, "given": 0, "found": 0, "wanted": 0, "wrong": [], "missed": []} for c in FINDINGS}
@@ -193,16 +202,15 @@ def findings(joined):
             o["right"] += t == f.kind
             sure.append((f.confidence, t == f.kind))
             if t != f.kind:
-                o["wrong"].append({"subject": f.subject[1:], "truth": t, "confidence": f.confidence, "reason": f.reason})
+                o["wrong"].append({"subject": f.subject[1:], "truth": t, "confidence": f.confidence, "reason": f.reason,
+                                   **about([x for x in flows if f in x.findings])})
         for unit, its in wanted(flows).items():
             o = out[unit[0]]
             o["wanted"] += 1
             found = any(g.kind in kinds(f.label) for f in its for g in f.findings)
             o["found"] += found
             if not found:
-                l = its[0].label
-                o["missed"].append({"unit": unit[1:], "tls": l["tls"], "path": l["path"], "client": l["client"],
-                                    "pin": l.get("pin"), "compared": l.get("compared"), "flows": len(its)})
+                o["missed"].append({"unit": unit[1:], "flows": len(its), **about(its)})
     for o in out.values():
         o["precision"], o["recall"] = share(o["right"], o["given"]), share(o["found"], o["wanted"])
     return out, sure
