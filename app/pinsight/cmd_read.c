@@ -67,7 +67,7 @@ static const char help[] =
 	"the same output.\n"
 	"\n"
 	"  --json       JSON Lines on standard output, one tls_flow event a connection (docs/events.md)\n"
-	"  --all        with --json: stats events too, and connections that are not TLS (not_tls)\n"
+	"  --all        with --json: findings and stats events too, and connections that are not TLS (not_tls)\n"
 	"  --failed     table: only connections that did not go through\n"
 	"  --quiet      only the summary; with --json: only the events, no summary\n"
 	"  --roots=PATH PEM file or folder of CAs that chains are checked against (default: the system's);\n"
@@ -106,7 +106,7 @@ on_event(void *ctx, const struct psi_event *e)
 	}
 	if (r->table)
 		psi_table_event(r->table, e);
-	if (!r->json || r->write_failed)
+	if (!r->json || r->write_failed || (e->type == PSI_EVENT_FINDING && !r->all))
 		return;
 	n = psi_json_event(e, r->json_buf, PSI_JSON_MAX);
 	PSI_ASSERT(n > 0, "PSI_JSON_MAX suffices for every event");
@@ -327,6 +327,7 @@ finish(struct run *r)
 	l.colour = isatty(r->json ? STDERR_FILENO : STDOUT_FILENO) && !getenv("NO_COLOR");
 	psi_worker_stop(r->worker);
 	make_room(r);
+	psi_collector_flush(r->collector);
 	psi_stats_sum(psi_worker_stats(r->worker), r->sum);
 	psi_stats_sum(psi_collector_stats(r->collector), r->sum);
 	if (r->all && r->json)

@@ -51,8 +51,10 @@ link_newest(struct chains *s, struct chain *c)
 static void
 chain_free(struct chain *c)
 {
-	if (c)
+	if (c) {
 		free(c->der);
+		free(c->who);
+	}
 	free(c);
 }
 
@@ -158,6 +160,31 @@ keep_der(struct chains *s, struct chain *c, uint32_t len)
 	return c->der;
 }
 
+/* What the population knows a certificate by. Without memory, or without a key that can be read, it goes by less. */
+static void
+keep_identity(struct chain *c, const struct psi_x509 *x)
+{
+	static const uint8_t none[sizeof(x->spki_sha256)];
+	enum psi_x509_san kind = PSI_SAN_IP;
+	const uint8_t *name = NULL;
+	uint32_t at = 0, len = 0;
+	size_t issuer_len = strlen(x->issuer);
+
+	memcpy(c->spki, x->spki_sha256, sizeof(c->spki));
+	c->has_spki = memcmp(c->spki, none, sizeof(none)) != 0;
+	while (kind != PSI_SAN_DNS && psi_x509_san_next(x, &at, &kind, &name, &len))
+		;
+	len = kind == PSI_SAN_DNS ? len : 0;
+	c->who = malloc(issuer_len + len + 1);
+	if (!c->who)
+		return;
+	memcpy(c->who, x->issuer, issuer_len);
+	if (len)
+		memcpy(c->who + issuer_len, name, len);
+	c->issuer_len = (uint32_t)issuer_len;
+	c->name_len = len;
+}
+
 /* Reads the message and keeps what its certificates say. A certificate of which bytes are missing is left out, whatever
  * its reader made of the rest. NULL without memory. */
 static struct chain *
@@ -183,6 +210,7 @@ parse(struct chains *s, struct chain *c, uint32_t len)
 			c->not_after = x->not_after;
 			c->serial_len = x->serial_len;
 			memcpy(c->serial, x->serial, sizeof(c->serial));
+			keep_identity(c, x);
 			c = append(s, c, encode(s, encode_leaf, x));
 			if (!c)
 				break;

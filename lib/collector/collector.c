@@ -10,6 +10,34 @@ void
 psi_collector_defaults(struct psi_collector_config *cfg)
 {
 	*cfg = (struct psi_collector_config){.chain_max = 65536, .join_max = 262144};
+	psi_population_defaults(&cfg->population);
+}
+
+/* The population says something of many flows. */
+static void
+on_finding(void *ctx, const struct psi_finding *f)
+{
+	struct psi_collector *c = ctx;
+	struct psi_event_w w;
+
+	psi_event_begin(&w, c->buf, PSI_EVENT_MAX, PSI_EVENT_FINDING);
+	encode_finding(&w, f);
+	psi_stat_inc(&c->stats, PSI_STAT_finding_out);
+	psi_stat_inc(&c->stats, PSI_STAT_event_out);
+	c->cfg.sink(c->cfg.ctx, psi_event_end(&w, ++c->seq, c->now_ns));
+}
+
+static int
+open_population(struct psi_collector *c, struct psi_err *err)
+{
+	struct psi_population_config cfg = c->cfg.population;
+
+	if (!cfg.row_max)
+		return 0;
+	cfg.finding = on_finding;
+	cfg.ctx = c;
+	c->population = psi_population_open(&cfg, err);
+	return c->population ? 0 : -1;
 }
 
 struct psi_collector *
@@ -29,6 +57,10 @@ psi_collector_open(const struct psi_collector_config *cfg, struct psi_err *err)
 		psi_collector_close(c);
 		return NULL;
 	}
+	if (open_population(c, err) != 0) {
+		psi_collector_close(c);
+		return NULL;
+	}
 	return c;
 }
 
@@ -41,6 +73,7 @@ psi_collector_close(struct psi_collector *c)
 		chains_close(&c->chains);
 	if (c->joins.bucket)
 		joins_close(&c->joins);
+	psi_population_close(c->population);
 	free(c);
 }
 
@@ -111,6 +144,51 @@ heed_staple(const struct psi_rec *r, const struct chain *chain, struct psi_trust
 	t->findings |= PSI_TRUST_revoked_by_staple;
 }
 
+/* What the population wants to know of a flow. */
+static struct psi_pop_flow
+as_population_sees(const struct flow_view *v)
+{
+	const struct chain *chain = v->chain[PSI_S2C];
+	struct psi_pop_flow f = {.rec = v->rec,
+		.cert_status = v->trust.status,
+		.name_mismatch = v->trust.findings & PSI_TRUST_name_mismatch,
+		.wrong_use = v->trust.findings & PSI_TRUST_wrong_eku,
+		.again = v->rec->kind & PSI_REC_AGAIN,
+		.weight = 1};
+
+	if (!chain || !chain->who)
+		return f;
+	f.spki = chain->has_spki ? chain->spki : NULL;
+	f.issuer = chain->who;
+	f.issuer_len = chain->issuer_len;
+	f.cert_name = (const uint8_t *)chain->who + chain->issuer_len;
+	f.cert_name_len = chain->name_len;
+	return f;
+}
+
+static void
+look(struct psi_collector *c, const struct psi_rec *r, struct flow_view *v)
+{
+	for (int d = 0; d < PSI_DIR_CNT; d++)
+		v->chain[d] = r->has_chain[d] ? chains_find(&c->chains, r->chain_key[d]) : NULL;
+	check(c, r, v->chain[PSI_S2C], &v->trust);
+	heed_staple(r, v->chain[PSI_S2C], &v->trust);
+}
+
+/* Data went both ways on a connection that goes on: others are compared with that from now on. */
+static void
+tell_population(struct psi_collector *c, const struct psi_rec *r)
+{
+	struct flow_view v = {.rec = r};
+	struct psi_pop_flow f;
+
+	if (!c->population)
+		return;
+	look(c, r, &v);
+	f = as_population_sees(&v);
+	psi_population_used(c->population, &f);
+}
+
 static void
 tell(struct psi_collector *c, const struct psi_rec *r, enum psi_event_type type)
 {
@@ -119,12 +197,15 @@ tell(struct psi_collector *c, const struct psi_rec *r, enum psi_event_type type)
 	struct flow_view v = {.rec = r, .verdict = &verdict};
 	struct psi_event_w w;
 
-	for (int d = 0; d < PSI_DIR_CNT; d++)
-		v.chain[d] = r->has_chain[d] ? chains_find(&c->chains, r->chain_key[d]) : NULL;
-	check(c, r, v.chain[PSI_S2C], &v.trust);
-	heed_staple(r, v.chain[PSI_S2C], &v.trust);
+	c->now_ns = PSI_MAX(c->now_ns, r->end_ns);
+	look(c, r, &v);
 	known.cert_status = v.trust.status;
 	psi_verdict_flow(r, &known, &verdict);
+	if (c->population && type == PSI_EVENT_TLS_FLOW) {
+		struct psi_pop_flow f = as_population_sees(&v);
+
+		psi_population_flow(c->population, &f, &verdict);
+	}
 	psi_event_begin(&w, c->buf, PSI_EVENT_MAX, type);
 	encode_flow(&w, &v);
 	psi_stat_inc(&c->stats, PSI_STAT_event_out);
@@ -167,8 +248,11 @@ on_flow(struct psi_collector *c, struct psi_rec *r)
 			tell(c, r, PSI_EVENT_TLS_HANDSHAKE);
 		if (r->kind & PSI_REC_END)
 			tell(c, r, PSI_EVENT_TLS_FLOW);
-		else
+		else {
+			if (!(r->kind & PSI_REC_AGAIN))
+				tell_population(c, r);
 			joins_put(&c->joins, r);
+		}
 		if (!(r->kind & PSI_REC_END) || !(r->kind & PSI_REC_AGAIN))
 			return;
 		j = joins_take(&c->joins, r->flow_id);
@@ -183,6 +267,7 @@ on_flow(struct psi_collector *c, struct psi_rec *r)
 		return;
 	}
 	merge(&j->rec, r);
+	j->rec.kind |= PSI_REC_AGAIN;
 	tell(c, &j->rec, PSI_EVENT_TLS_FLOW);
 	joins_free(j);
 }
@@ -206,6 +291,13 @@ psi_collector_poll(struct psi_collector *c, struct psi_handoff *q, uint32_t max)
 		psi_handoff_consume(q);
 	}
 	return n;
+}
+
+void
+psi_collector_flush(struct psi_collector *c)
+{
+	if (c->population)
+		psi_population_flush(c->population);
 }
 
 struct psi_stats *

@@ -4,6 +4,7 @@
 #define COLLECTOR_PVT_H
 
 #include "psi_collector.h"
+#include "psi_population.h"
 #include "psi_rec.h"
 #include "psi_verdict.h"
 #include "psi_x509_chain.h"
@@ -25,6 +26,10 @@ struct chain {
 	uint32_t cert_len[CHAIN_CERT_MAX];
 	uint8_t *der; /* the certificates as sent, one behind the other */
 	uint32_t der_len[CHAIN_CERT_MAX];
+	uint8_t spki[32]; /* SHA-256 of the leaf's key; has_spki 0: not readable */
+	uint8_t has_spki;
+	char *who; /* of the leaf: its issuer, then its first DNS name */
+	uint32_t issuer_len, name_len;
 	uint8_t blob[] __attribute__((aligned(8)));
 };
 
@@ -76,6 +81,7 @@ struct flow_view {
 };
 
 void encode_flow(struct psi_event_w *w, const struct flow_view *v);
+void encode_finding(struct psi_event_w *w, const struct psi_finding *f);
 /* One certificate as fields: those inside an element of a chain; those that stand for the leaf directly under tls. */
 void encode_cert(struct psi_event_w *w, const struct psi_x509 *c);
 void encode_raw_key(struct psi_event_w *w, const uint8_t *spki, uint32_t len);
@@ -86,7 +92,8 @@ struct psi_collector {
 	struct psi_collector_config cfg;
 	struct chains chains;
 	struct joins joins;
-	uint64_t seq;
+	struct psi_population *population; /* NULL: every flow is judged by itself */
+	uint64_t seq, now_ns;		   /* now_ns: the latest packet heard of */
 	uint64_t buf[PSI_EVENT_MAX / 8 + 1];
 };
 

@@ -433,3 +433,27 @@ encode_cert(struct psi_event_w *w, const struct psi_x509 *c)
 	if (c->err != PSI_OK)
 		psi_event_put_str(w, PSI_F_CERT_ERROR, psi_rc_text(c->err));
 }
+
+void
+encode_finding(struct psi_event_w *w, const struct psi_finding *f)
+{
+	psi_event_put_str(w, PSI_F_FINDING_KIND, psi_finding_kind_name(f->kind));
+	if (f->sni_len)
+		psi_event_put_bytes(w, PSI_F_FINDING_SNI, f->sni, f->sni_len);
+	if (f->client)
+		put_ip(w, PSI_F_FINDING_CLIENT, f->client, f->client_ipv4);
+	if (f->ja4_len)
+		psi_event_put_bytes(w, PSI_F_FINDING_JA4, f->ja4, f->ja4_len);
+	if (f->issuer_len)
+		psi_event_put_bytes(w, PSI_F_FINDING_ISSUER, f->issuer, f->issuer_len);
+	psi_event_put_str(w, PSI_F_FINDING_CLASS, psi_finding_name(f->class));
+	psi_event_put_f64(w, PSI_F_FINDING_CONFIDENCE, (double)f->confidence);
+	psi_event_put_u64(w, PSI_F_FINDING_SEEN, f->seen);
+	psi_event_put_u64(w, PSI_F_FINDING_FAILED, f->failed);
+	psi_event_put_u64(w, PSI_F_FINDING_OK, f->ok);
+	psi_event_put_u64(w, PSI_F_FINDING_FIRST, f->first_ns);
+	psi_event_put_u64(w, PSI_F_FINDING_LAST, f->last_ns);
+	for (uint64_t left = f->evidence; left; left &= left - 1)
+		psi_event_put_str(w, PSI_F_FINDING_EVIDENCE, psi_evidence_name(left & -left));
+	psi_event_put_str(w, PSI_F_FINDING_REASON, f->reason);
+}

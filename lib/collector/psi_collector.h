@@ -10,6 +10,7 @@
 #include "psi_event.h"
 #include "psi_handoff.h"
 #include "psi_policy.h"
+#include "psi_population.h"
 #include "psi_stats.h"
 
 struct psi_collector_config {
@@ -18,6 +19,7 @@ struct psi_collector_config {
 	uint32_t join_max;	   /* flows whose handshake data waits for their end; likewise */
 	struct psi_policy *policy; /* what the operator gave; NULL: nothing. The caller's */
 	bool handshakes;	   /* make tls_handshake events, too */
+	struct psi_population_config population; /* row_max 0: no flow is compared with others */
 	/* A finished event. It is good during the call only. */
 	void (*sink)(void *ctx, const struct psi_event *e);
 	/* A mark came by in a queue; NULL: marks are passed over. Good during the call only. */
@@ -41,6 +43,10 @@ struct psi_policy *psi_collector_set_policy(struct psi_collector *c, struct psi_
 
 /* psi_collector_poll takes at most max records from a queue. Returns how many it took. */
 uint32_t psi_collector_poll(struct psi_collector *c, struct psi_handoff *q, uint32_t max);
+
+/* psi_collector_flush judges what the population has pending, at the end of a capture or of the engine; findings go to the
+ * sink. */
+void psi_collector_flush(struct psi_collector *c);
 
 /* psi_collector_stats_event makes a stats event of summed counters (PSI_STAT_CNT values) at a time and gives it to
  * the sink. */

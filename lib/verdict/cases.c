@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Refused pairs and what is told of them: a finding when a conclusion forms, changes or goes. A pair that is refused ten
+ * thousand times changes its mind a few times, and tells no more often than that. */
+#include "population_pvt.h"
+
+#include <math.h>
+
+#define GONE	   0.1f /* of a refusal's weight: nobody has refused for more than three half-lives */
+#define MANY_HOSTS 1.5f /* refused under an issuer: it is the client, not the hosts */
+#define MANY_CLIENTS \
+	9.5f /* that pin a host by the same stack: it is the application, not the client */
+
+static struct pcase *
+slot(struct psi_population *p, uint64_t key, bool make)
+{
+	struct pcase *c = &p->cases[(size_t)(key & (p->case_line_cnt - 1)) * WAYS], *use = NULL;
+
+	for (int i = 0; i < WAYS; i++) {
+		if (c[i].key == key)
+			return &c[i];
+		if (!use || (use->key && (!c[i].key || c[i].used_ns < use->used_ns)))
+			use = &c[i];
+	}
+	if (!make)
+		return NULL;
+	if (use->key)
+		p->count.cases_evicted++;
+	else
+		p->count.cases++;
+	*use = (struct pcase){.key = key};
+	return use;
+}
+
+static uint64_t
+key_of(const struct ids *id, enum psi_finding_kind kind, enum psi_finding_class class)
+{
+	uint64_t what = pop_mix(kind, class), k;
+
+	switch (kind) {
+	case PSI_SUBJECT_CLIENT: k = pop_mix(pop_mix(what, id->stack), id->issuer); break;
+	case PSI_SUBJECT_HOST:
+		k = pop_mix(pop_mix(what, class == PSI_FINDING_PINNED ? id->ja4 : 0),
+			pop_mix(id->host, id->ctx));
+		break;
+	default: k = pop_mix(pop_mix(what, id->stack), pop_mix(id->host, id->ctx)); break;
+	}
+	return k | !k;
+}
+
+/* ---- telling ---- */
+
+static void
+reason_of(const struct pcase *c, const struct opinion *o, struct psi_finding *f)
+{
+	const char *s = "";
+
+	switch (f->class) {
+	case PSI_FINDING_PINNED:
+		s = c->kind == PSI_SUBJECT_HOST
+			    ? "This client stack refuses what the host shows on several clients, while others accept it: the application pins this host."
+		    : o->signals & (SIG(accepts_issuer) | SIG(accepts_family))
+			    ? "This client stack refuses what this host shows and accepts the same issuer for other hosts: it pins this host."
+			    : "This client stack refuses what others accept from this host: it accepts only certificates of its own choice.";
+		break;
+	case PSI_FINDING_DISTRUSTS_CA:
+		s = o->evidence & PSI_EVID_all_refuse
+			    ? "Nobody accepts what this host shows, as clients do that do not know its CA."
+			    : "This client refuses what is issued by this CA, which other clients accept: it does not trust the CA.";
+		break;
+	case PSI_FINDING_CERTIFICATE_EXPIRED:
+		s = "Whoever is shown this host's certificate refuses it: its time is over.";
+		break;
+	case PSI_FINDING_CERTIFICATE_BAD:
+		s = "Nobody who was shown this host's certificate accepts it: the certificate is bad.";
+		break;
+	default: break;
+	}
+	strncpy(f->reason, s, sizeof(f->reason) - 1);
+}
+
+static void
+tell(struct psi_population *p, struct pcase *c, const struct opinion *o,
+	enum psi_finding_class class, float confidence)
+{
+	struct psi_finding f = {.kind = c->kind,
+		.class = class,
+		.confidence = confidence,
+		.failed = c->failed,
+		.first_ns = c->first_ns,
+		.last_ns = c->last_ns,
+		.evidence = o->evidence};
+	struct level at;
+
+	pop_rows_level(p, &c->id, c->id.ctx, false, &at);
+	if (c->kind != PSI_SUBJECT_CLIENT) {
+		f.sni = c->sni;
+		f.sni_len = c->sni_len;
+	}
+	if (c->kind != PSI_SUBJECT_HOST) {
+		f.client = c->client;
+		f.client_ipv4 = c->ipv4;
+	}
+	if (c->kind != PSI_SUBJECT_HOST || class == PSI_FINDING_PINNED) {
+		f.ja4 = c->ja4;
+		f.ja4_len = c->ja4_len;
+	}
+	f.issuer = c->issuer;
+	f.issuer_len = c->issuer_len;
+	if (c->kind == PSI_SUBJECT_HOST_CLIENT && at.leaf)
+		f.ok = (uint64_t)lroundf(at.leaf->tries_ok);
+	f.seen = f.failed + f.ok;
+	if (confidence > 0)
+		reason_of(c, o, &f);
+	else
+		strncpy(f.reason, "Nothing has been seen lately that would confirm this.",
+			sizeof(f.reason) - 1);
+	c->told_class = (uint8_t) class;
+	c->told_confidence = confidence;
+	c->told_failed = c->failed;
+	p->count.findings++;
+	if (p->cfg.finding)
+		p->cfg.finding(p->cfg.ctx, &f);
+}
+
+static float
+log_odds(float prob)
+{
+	prob = fminf(fmaxf(prob, 0.001f), 0.999f);
+	return logf(prob / (1 - prob));
+}
+
+/* Whether a conclusion is worth telling beside what was told: it formed, it moved by a factor of e in its odds, the class
+ * is another one, or four times as many attempts support it. */
+static bool
+is_news(const struct psi_population *p, const struct pcase *c, enum psi_finding_class class,
+	float confidence, bool last)
+{
+	if (!c->told_class)
+		return confidence >= p->cfg.report_confidence;
+	return class != (enum psi_finding_class)c->told_class ||
+	       fabsf(log_odds(confidence) - log_odds(c->told_confidence)) > 1 ||
+	       c->failed >= 4 * c->told_failed || (last && c->failed != c->told_failed);
+}
+
+static void
+conclude(struct psi_population *p, struct pcase *c, const struct opinion *o,
+	enum psi_finding_class class, float confidence, bool last)
+{
+	if (!is_news(p, c, class, confidence, last))
+		return;
+	if (c->told_class && class != (enum psi_finding_class)c->told_class)
+		tell(p, c, o, (enum psi_finding_class)c->told_class, 0); /* takes it back */
+	if (confidence >= p->cfg.report_confidence ||
+		class == (enum psi_finding_class)c->told_class)
+		tell(p, c, o, class, confidence);
+	else
+		c->told_class = 0;
+}
+
+/* ---- cases ---- */
+
+static void
+name(struct pcase *c, const struct psi_pop_flow *f, const struct ids *id)
+{
+	const uint8_t *ja4;
+	uint32_t n = 0;
+
+	c->id = *id;
+	c->first_ns = f->rec->start_ns;
+	c->ipv4 = f->rec->ipv4;
+	memcpy(c->client, f->rec->addr[PSI_C2S], 16);
+	pop_host_name(f, c->sni, &c->sni_len);
+	ja4 = psi_rec_piece(f->rec, PSI_VAR_JA4, &n);
+	c->ja4_len = (uint16_t)PSI_MIN(n, sizeof(c->ja4));
+	if (c->ja4_len)
+		memcpy(c->ja4, ja4, c->ja4_len);
+	c->issuer_len = (uint16_t)PSI_MIN(f->issuer_len, sizeof(c->issuer));
+	if (c->issuer_len)
+		memcpy(c->issuer, f->issuer, c->issuer_len);
+}
+
+static void
+touch(struct psi_population *p, struct pcase *c, const struct psi_pop_flow *f, enum how how,
+	unsigned int fault, bool counted)
+{
+	c->used_ns = p->now_ns;
+	c->last_ns = PSI_MAX(c->last_ns, f->rec->end_ns);
+	c->failed += counted;
+	c->how = (uint8_t)how;
+	c->fault = (uint8_t)fault;
+}
+
+static enum psi_finding_class
+class_of(const struct pcase *c, const struct opinion *o)
+{
+	switch (o->top) {
+	case CAUSE_PINNED: return PSI_FINDING_PINNED;
+	case CAUSE_CA: return PSI_FINDING_DISTRUSTS_CA;
+	case CAUSE_CERT: break;
+	case CAUSE_CNT: break;
+	}
+	return c->fault & FAULT_EXPIRED || o->vote == VOTE_EXPIRED ? PSI_FINDING_CERTIFICATE_EXPIRED
+								   : PSI_FINDING_CERTIFICATE_BAD;
+}
+
+/* Whom a conclusion about a pair speaks of: the pair, the client behind it, or the host. */
+static enum psi_finding_kind
+kind_of(const struct opinion *o, enum psi_finding_class class)
+{
+	switch (class) {
+	case PSI_FINDING_PINNED:
+		return o->kin_clients > MANY_CLIENTS && !(o->signals & SIG(kin_accepts))
+			       ? PSI_SUBJECT_HOST
+			       : PSI_SUBJECT_HOST_CLIENT;
+	case PSI_FINDING_DISTRUSTS_CA:
+		return o->hosts_refused > MANY_HOSTS && !(o->signals & SIG(all_refuse))
+			       ? PSI_SUBJECT_CLIENT
+			       : PSI_SUBJECT_HOST_CLIENT;
+	case PSI_FINDING_CERTIFICATE_BAD:
+	case PSI_FINDING_CERTIFICATE_EXPIRED: return PSI_SUBJECT_HOST;
+	default: return PSI_SUBJECT_HOST_CLIENT;
+	}
+}
+
+/* The case of a conclusion that speaks of more than the pair: made of the pair's when it is the first. */
+static struct pcase *
+wider(struct psi_population *p, const struct pcase *c, enum psi_finding_kind kind,
+	enum psi_finding_class class)
+{
+	uint64_t key = key_of(&c->id, kind, class);
+	struct pcase *w = slot(p, key, true);
+
+	if (!w->last_ns) {
+		*w = *c;
+		w->key = key;
+		w->kind = kind;
+		w->class = class;
+		w->told_class = 0;
+		w->told_confidence = 0;
+		w->failed = w->told_failed = 0;
+	}
+	w->used_ns = p->now_ns;
+	w->first_ns = PSI_MIN(w->first_ns, c->first_ns);
+	w->last_ns = PSI_MAX(w->last_ns, c->last_ns);
+	w->how = c->how;
+	w->fault = c->fault;
+	return w;
+}
+
+/* What one pair says, of itself, of its client or of its host. attempts: new ones since the last time. */
+static void
+settle(struct psi_population *p, struct pcase *c, const struct opinion *o, uint64_t attempts,
+	bool last)
+{
+	enum psi_finding_class class = class_of(c, o);
+	enum psi_finding_kind kind = kind_of(o, class);
+	float scope = kind == PSI_SUBJECT_HOST_CLIENT ? o->scope
+		      : kind == PSI_SUBJECT_HOST      ? o->host_scope
+						      : o->client_scope;
+	struct pcase *w = c;
+
+	if (!o->compared || o->attempts < (float)p->cfg.attempts_min - 0.5f)
+		return;
+	if (kind != PSI_SUBJECT_HOST_CLIENT) {
+		w = wider(p, c, kind, class);
+		w->failed += w->failed ? attempts : c->failed;
+	}
+	conclude(p, w, o, class, o->prob[o->top] * scope, last);
+}
+
+void
+pop_cases_flow(struct psi_population *p, const struct psi_pop_flow *f, const struct ids *id,
+	enum how how, unsigned int fault, const struct opinion *o, bool counted)
+{
+	struct pcase *c = slot(p, key_of(id, PSI_SUBJECT_HOST_CLIENT, PSI_FINDING_NONE), true);
+
+	if (!c->last_ns) {
+		c->kind = PSI_SUBJECT_HOST_CLIENT;
+		name(c, f, id);
+		counted = true;
+	}
+	touch(p, c, f, how, fault, counted);
+	settle(p, c, o, counted, false);
+}
+
+/* Nobody has refused for so long that what was said no longer holds. */
+static void
+retire(struct psi_population *p, struct pcase *c)
+{
+	static const struct opinion none;
+
+	if (c->told_class && c->told_confidence > 0)
+		tell(p, c, &none, (enum psi_finding_class)c->told_class, 0);
+	c->key = 0;
+	p->count.cases--;
+}
+
+/* One case looked at again: others may have done something since that speaks of it. What is known of more than a pair
+ * stands as long as its pairs keep it alive. */
+static void
+review(struct psi_population *p, struct pcase *c, bool last)
+{
+	struct opinion o;
+	struct level at;
+
+	if (!c->key)
+		return;
+	if (pop_share(p, c->last_ns) < GONE) {
+		retire(p, c);
+		return;
+	}
+	if (c->kind != PSI_SUBJECT_HOST_CLIENT)
+		return;
+	pop_rows_level(p, &c->id, c->id.ctx, false, &at);
+	if (!at.leaf) /* given up for others: nothing new can be said */
+		return;
+	pop_judge(p, &c->id, (enum how)c->how, c->fault, &o);
+	settle(p, c, &o, 0, last);
+}
+
+void
+pop_cases_sweep(struct psi_population *p, uint32_t n)
+{
+	uint32_t all = p->case_line_cnt * WAYS;
+
+	for (; n; n--) {
+		review(p, &p->cases[p->sweep], false);
+		p->sweep = (p->sweep + 1) & (all - 1);
+	}
+}
+
+void
+psi_population_flush(struct psi_population *p)
+{
+	for (uint32_t i = 0; i < p->case_line_cnt * WAYS; i++)
+		review(p, &p->cases[i], true);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Who a flow is about, what it was shown, and how it refused that. */
+#include "population_pvt.h"
+
+#define TLS13	      0x0304
+#define AES256_SHA384 0x1302
+#define CCM8	      0x1305
+
+/* What the lengths of a TLS 1.3 server's first records say, where each message has a record of its own. */
+struct shape {
+	uint16_t cert; /* length of the Certificate record; 0: cannot be told */
+	uint16_t
+		verify; /* of CertificateVerify, which goes by the key; ECDSA's vary by two and are put together */
+	uint16_t ee; /* of EncryptedExtensions */
+};
+
+static uint16_t
+verify_class(uint16_t len)
+{
+	static const struct {
+		uint16_t lo, hi;
+	} ecdsa[] = {{93, 98}, {126, 131},
+		{160, 166}}; /* P-256, P-384, P-521: 4+4+1+16 and the signature's DER */
+
+	for (size_t i = 0; i < PSI_COUNT(ecdsa); i++)
+		if (len >= ecdsa[i].lo && len <= ecdsa[i].hi)
+			return ecdsa[i].lo;
+	return len;
+}
+
+/* EncryptedExtensions, perhaps CertificateRequest, Certificate, CertificateVerify, Finished (RFC 8446 section 2). The last
+ * has a length of its own (psi_tls_conclude knows the same); JSSE pads by 16. */
+static struct shape
+shape_of(const struct psi_rec *r)
+{
+	uint16_t tag = r->cipher == CCM8 ? 8 : 16;
+	uint16_t fin = (uint16_t)(4 + (r->cipher == AES256_SHA384 ? 48 : 32) + 1 + tag);
+	const uint16_t *len = r->enc_len[PSI_S2C];
+	int n = PSI_MIN(r->enc_cnt[PSI_S2C], PSI_REC_RECORD_MAX);
+
+	for (int i = 3; i < n && i <= 4; i++)
+		if ((len[i] == fin || len[i] == fin + 16) && len[i - 2] > len[0] &&
+			len[i - 2] > 200)
+			return (struct shape){len[i - 2], verify_class(len[i - 1]), len[0]};
+	return (struct shape){0};
+}
+
+static char
+lower(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
+
+static uint16_t
+put_hex16(char *s, unsigned int v)
+{
+	static const char digit[] = "0123456789abcdef";
+	uint16_t n = 0;
+
+	for (int shift = 12; shift >= 0; shift -= 4)
+		if (v >> shift || !shift)
+			s[n++] = digit[v >> shift & 15];
+	return n;
+}
+
+static uint16_t
+put_dec(char *s, unsigned int v)
+{
+	uint16_t n = 0;
+
+	for (unsigned int d = 100; d; d /= 10)
+		if (v >= d || d == 1)
+			s[n++] = (char)('0' + v / d % 10);
+	return n;
+}
+
+/* An address as text, without the shortening of zeros: it is a name like any other here. */
+static uint16_t
+put_address(char *s, const uint8_t a[16], bool ipv4)
+{
+	uint16_t n = 0;
+
+	for (int i = ipv4 ? 12 : 0; i < 16; i += ipv4 ? 1 : 2) {
+		if (n)
+			s[n++] = ipv4 ? '.' : ':';
+		n = (uint16_t)(n + (ipv4 ? put_dec(s + n, a[i])
+					 : put_hex16(s + n, (unsigned int)a[i] << 8 | a[i + 1])));
+	}
+	return n;
+}
+
+void
+pop_host_name(const struct psi_pop_flow *f, char *name, uint16_t *len)
+{
+	static const enum psi_rec_var from[] = {PSI_VAR_SNI, PSI_VAR_CONNECT_TARGET};
+	const uint8_t *p = NULL;
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < PSI_COUNT(from) && !p; i++)
+		p = psi_rec_piece(f->rec, from[i], &n);
+	if (!p && f->cert_name_len) {
+		p = f->cert_name;
+		n = f->cert_name_len;
+	}
+	if (!p) {
+		*len = put_address(name, f->rec->addr[PSI_S2C], f->rec->ipv4);
+		return;
+	}
+	*len = (uint16_t)PSI_MIN(n, (uint32_t)PSI_FINDING_NAME_MAX - 1);
+	for (uint16_t i = 0; i < *len; i++)
+		name[i] = lower((char)p[i]);
+}
+
+bool
+pop_identify(const struct psi_population *p, const struct psi_pop_flow *f, struct ids *id)
+{
+	const struct psi_rec *r = f->rec;
+	char name[PSI_FINDING_NAME_MAX];
+	struct shape shape = {0};
+	uint16_t name_len;
+	uint32_t ja4_len;
+	const uint8_t *ja4 = psi_rec_piece(r, PSI_VAR_JA4, &ja4_len);
+
+	if (!ja4)
+		return false;
+	pop_host_name(f, name, &name_len);
+	id->client = pop_hash(p->cfg.seed, r->addr[PSI_C2S], 16);
+	id->ja4 = pop_hash(p->cfg.seed, ja4, ja4_len);
+	id->stack = pop_mix(id->client, id->ja4);
+	id->host = pop_hash(p->cfg.seed, name, name_len);
+	id->issuer_seen = f->issuer_len > 0;
+	if (r->version == TLS13)
+		shape = shape_of(r);
+	if (f->spki)
+		id->ctx = pop_mix(pop_hash(p->cfg.seed, f->spki, 32),
+				  pop_hash(p->cfg.seed, f->issuer, f->issuer_len)) |
+			  1;
+	else
+		id->ctx = shape.cert ? pop_mix(shape.cert, shape.verify) | 1 : 0;
+	if (id->issuer_seen) {
+		id->issuer = id->issuer_any = pop_hash(p->cfg.seed, f->issuer, f->issuer_len);
+	} else {
+		id->issuer_any = pop_mix(1, shape.verify);
+		id->issuer = pop_mix(id->issuer_any, (uint64_t)r->cipher << 16 | shape.ee);
+	}
+	return true;
+}
+
+unsigned int
+pop_fault_of(const struct psi_pop_flow *f)
+{
+	uint32_t s = f->cert_status;
+	unsigned int fault;
+
+	fault = (s & PSI_CERT_EXPIRED ? FAULT_EXPIRED : 0u) |
+		(s & PSI_CERT_SELF_SIGNED ? FAULT_SELF_SIGNED : 0u) |
+		(f->name_mismatch ? FAULT_NAME : 0u) |
+		(s & (PSI_CERT_INVALID_SIGNATURE | PSI_CERT_REVOKED | PSI_CERT_NOT_VALID_YET) ||
+					f->wrong_use
+				? FAULT_OTHER
+				: 0u);
+	return fault || !f->spki ? fault : FAULT_NONE;
+}
+
+/* The client's first clear alert that may speak of the certificate, else how it went. */
+enum how
+pop_how_of(const struct psi_rec *r)
+{
+	for (unsigned int i = 0; i < r->alert_cnt; i++) {
+		const struct psi_rec_alert *a = &r->alert[i];
+
+		if (a->dir != PSI_C2S || a->encrypted || a->closing)
+			continue;
+		switch (a->code) {
+		case 48: return HOW_48;
+		case 42: return HOW_42;
+		case 46: return HOW_46;
+		case 45: return HOW_45;
+		case 40:
+		case 80: return HOW_OWN_CHECK;
+		default: break;
+		}
+		if (psi_alert_class(a->code) != PSI_CLASS_NONE)
+			return HOW_OTHER;
+	}
+	if (r->evidence & PSI_EVID_client_alert_hidden)
+		return HOW_HIDDEN;
+	if (r->evidence & PSI_EVID_client_close_notify)
+		return HOW_GOODBYE;
+	if (r->evidence & PSI_EVID_client_data)
+		return HOW_UNANSWERED;
+	return r->evidence & PSI_EVID_client_finished ? HOW_LEFT : HOW_SILENT;
+}

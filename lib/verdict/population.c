@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A flow that is over is counted, then judged by what is counted. Hot: no allocation, no scan. */
+#include "population_pvt.h"
+
+#define BOTH (PSI_EVID_client_data | PSI_EVID_server_data)
+
+/* ---- counting ---- */
+
+/* Adds what a stack's acceptance or refusal is worth beyond what is left of its last one: a row above then holds the sum of
+ * what is left of each stack's last, however often each came. */
+static void
+add(struct row *r, bool ok, float worth)
+{
+	if (r)
+		*(ok ? &r->ok : &r->ref) += worth;
+}
+
+static float
+worth(const struct psi_population *p, const struct row *leaf, bool ok)
+{
+	return 1 - pop_share(p, ok ? leaf->ok_ns : leaf->ref_ns);
+}
+
+static void
+mark(const struct psi_population *p, struct row *leaf, bool ok)
+{
+	*(ok ? &leaf->ok_ns : &leaf->ref_ns) = p->now_ns;
+}
+
+enum vote
+pop_vote_of(enum how how, unsigned int fault)
+{
+	if (how == HOW_45 || fault & FAULT_EXPIRED)
+		return VOTE_EXPIRED;
+	if (how == HOW_48 || fault & FAULT_SELF_SIGNED)
+		return VOTE_48;
+	return how == HOW_42 || how == HOW_46 || how == HOW_OTHER ||
+			       fault & (FAULT_NAME | FAULT_OTHER)
+		       ? VOTE_BAD
+		       : VOTE_CNT;
+}
+
+static void
+count_level(struct psi_population *p, struct level *l, bool ok, enum vote vote)
+{
+	float w = worth(p, l->leaf, ok), kind = worth(p, l->kin, ok);
+
+	add(l->everyone, ok, w);
+	add(l->client, ok, w);
+	add(l->kin, ok, w);
+	add(l->kinds, ok, kind);
+	if (!ok && vote < VOTE_CNT)
+		l->kinds->vote[vote] += kind;
+	mark(p, l->kin, ok);
+}
+
+/* One attempt of a stack at a host. False: a retry of one that was counted. */
+static bool
+count_try(struct psi_population *p, struct row *leaf, bool ok, float weight)
+{
+	if (leaf->try_ns && p->now_ns - leaf->try_ns < p->cfg.retry_ns)
+		return false;
+	leaf->try_ns = p->now_ns;
+	*(ok ? &leaf->tries_ok : &leaf->tries_ref) += weight;
+	return true;
+}
+
+static bool
+count(struct psi_population *p, const struct ids *id, bool ok, enum vote vote, float weight)
+{
+	struct level at, host;
+	struct issuer_rows iss;
+	bool counted;
+	float w;
+
+	pop_rows_level(p, id, 0, true, &host);
+	at = host;
+	if (id->ctx)
+		pop_rows_level(p, id, id->ctx, true, &at);
+	pop_rows_issuer(p, id, true, &iss);
+	w = worth(p, at.leaf, ok);
+	add(iss.stack, ok, w);
+	add(iss.client, ok, w);
+	add(iss.all, ok, w);
+	add(at.leaf, ok, 1);
+	at.everyone->tries_ref += !ok;
+	add(iss.pair, ok, 1);
+	add(iss.host, ok, 1);
+	count_level(p, &at, ok, vote);
+	if (id->ctx)
+		count_level(p, &host, ok, vote);
+	counted = count_try(p, at.leaf, ok, weight);
+	if (id->ctx)
+		count_try(p, host.leaf, ok, weight);
+	mark(p, at.leaf, ok);
+	mark(p, host.leaf, ok);
+	p->count.retries += !counted;
+	return counted;
+}
+
+/* Data went both ways on a connection of this stack to this host just now, resumed or not. */
+static void
+mark_used(struct psi_population *p, const struct ids *id, uint64_t until_ns)
+{
+	struct level host;
+
+	pop_rows_level(p, id, 0, true, &host);
+	host.leaf->used_ns = PSI_MAX(host.leaf->used_ns, until_ns);
+}
+
+/* An unused connection beside a used one of the same stack to the same host: opened in advance. used_ns is no earlier than
+ * the start of this one when the two were there at the same time. */
+static bool
+has_twin(struct psi_population *p, const struct ids *id, uint64_t start_ns)
+{
+	struct level host;
+
+	pop_rows_level(p, id, 0, false, &host);
+	return host.leaf && host.leaf->used_ns >= start_ns && host.leaf->used_ns;
+}
+
+/* ---- verdicts ---- */
+
+static void
+say(struct psi_verdict *v, enum psi_class class, float confidence, const char *reason)
+{
+	v->class = class;
+	v->confidence = confidence;
+	strncpy(v->reason, reason, sizeof(v->reason) - 1);
+	v->reason[sizeof(v->reason) - 1] = 0;
+}
+
+/* What is wrong with a certificate, by what this client says, what shows, or what others say who refuse it. */
+static enum psi_class
+fault_class(enum psi_class by_itself, unsigned int fault, enum vote vote)
+{
+	switch (by_itself) {
+	case PSI_CLASS_CERTIFICATE_EXPIRED:
+	case PSI_CLASS_CERTIFICATE_REVOKED:
+	case PSI_CLASS_CERTIFICATE_UNSUPPORTED: return by_itself;
+	default: break;
+	}
+	return fault & FAULT_EXPIRED || vote == VOTE_EXPIRED ? PSI_CLASS_CERTIFICATE_EXPIRED
+							     : PSI_CLASS_BAD_CERTIFICATE;
+}
+
+static const char *
+why(const struct opinion *o)
+{
+	const uint64_t s = o->signals;
+
+	switch (o->top) {
+	case CAUSE_PINNED:
+		if (s & SIG(near_accepts) && s & (SIG(accepts_issuer) | SIG(accepts_family)))
+			return "This client stack refuses what the host shows, which another stack of the same client accepts; it accepts the issuer for other hosts: it pins this one.";
+		if (s & (SIG(near_accepts) | SIG(near_accepts_host)))
+			return "This client stack refuses what another stack of the same client accepts from this host: it accepts only certificates of its own choice.";
+		if (s & (SIG(accepts_issuer) | SIG(accepts_family)))
+			return "This client stack accepts the issuer for other hosts but refuses it for this one: it pins this host.";
+		return "This client stack refuses what others accept from this host, in the way of applications that pin.";
+	case CAUSE_CA:
+		if (s & (SIG(refuses_issuer) | SIG(refuses_family)))
+			return "This client refuses the issuer for other hosts as well, while others accept it: it does not trust the CA.";
+		if (s & SIG(far_accepts))
+			return "This client refuses what other clients accept from this host: it does not trust the CA.";
+		return "Everyone refuses what this host shows, as clients do that do not know its CA.";
+	case CAUSE_CERT: return "Nobody accepts what this host shows: its certificate is bad.";
+	case CAUSE_CNT: break;
+	}
+	return "";
+}
+
+/* A verdict of a flow by itself gives way to a likelier cause, if others or other hosts were there to compare with. */
+static void
+sharpen(const struct psi_population *p, const struct opinion *o, unsigned int fault,
+	struct psi_verdict *v)
+{
+	static const float enough = 0.65f;
+
+	v->evidence |= o->evidence;
+	if (!o->compared || o->prob[o->top] < enough ||
+		o->attempts < (float)p->cfg.attempts_min - 0.5f)
+		return;
+	switch (o->top) {
+	case CAUSE_PINNED: say(v, PSI_CLASS_PINNED, o->prob[o->top], why(o)); break;
+	case CAUSE_CA: say(v, PSI_CLASS_UNKNOWN_CA, o->prob[o->top], why(o)); break;
+	case CAUSE_CERT: {
+		enum psi_class c = fault_class(v->class, fault, o->vote);
+
+		if (c != v->class)
+			say(v, c, o->prob[o->top], why(o));
+		break;
+	}
+	case CAUSE_CNT: break;
+	}
+}
+
+/* ---- a flow ---- */
+
+static bool
+was_used(const struct psi_rec *r)
+{
+	return (r->evidence & BOTH) == BOTH;
+}
+
+/* The client sent data and left before any answer, after a full handshake: a request without interest in the answer, or a
+ * client that verifies after it has sent. */
+static bool
+was_unanswered(const struct psi_rec *r)
+{
+	const uint64_t done =
+		PSI_EVID_client_finished | PSI_EVID_server_finished | PSI_EVID_client_data;
+	const uint64_t not = PSI_EVID_server_data | PSI_EVID_server_first | PSI_EVID_resumed |
+			     PSI_EVID_late_end | PSI_EVID_gap | PSI_EVID_one_sided;
+
+	return (r->evidence & done) == done && !(r->evidence & not ) &&
+	       r->evidence & (PSI_EVID_client_fin | PSI_EVID_client_rst) &&
+	       r->evidence & (PSI_EVID_cert_sent | PSI_EVID_cert_inferred);
+}
+
+/* Which of the two it is, others tell: they get answers here, and this stack never does. */
+static bool
+speaks_of_refusal(const struct opinion *o)
+{
+	return !(o->signals & SIG(accepts_here)) &&
+	       o->signals & (SIG(near_accepts) | SIG(far_accepts) | SIG(most_accept) |
+				    SIG(near_accepts_host) | SIG(others_say_48) |
+				    SIG(others_say_expired) | SIG(others_say_bad));
+}
+
+static void
+refused(struct psi_population *p, const struct psi_pop_flow *f, struct ids *id,
+	struct psi_verdict *v)
+{
+	unsigned int fault = pop_fault_of(f);
+	enum how how = pop_how_of(f->rec);
+	struct opinion o;
+	bool counted;
+
+	if (how >= HOW_GOODBYE && has_twin(p, id, f->rec->start_ns)) {
+		p->count.idle++;
+		v->evidence |= PSI_EVID_twin_used;
+		say(v, PSI_CLASS_NORMAL, 0.95f,
+			"The connection was closed unused, and the same client stack used another one to this host at the same time: opened in advance.");
+		return;
+	}
+	p->count.refused++;
+	counted = count(p, id, false, pop_vote_of(how, fault), f->weight);
+	pop_judge(p, id, how, fault, &o);
+	if (p->sample)
+		p->sample(p->sample_ctx, f, id, how, fault, &o);
+	if (how == HOW_UNANSWERED && !speaks_of_refusal(&o))
+		return;
+	if (fault & FAULT_NAME)
+		v->evidence |= PSI_EVID_cert_name_mismatch;
+	sharpen(p, &o, fault, v);
+	if (psi_class_is_refusal(v->class))
+		pop_cases_flow(p, f, id, how, fault, &o, counted);
+}
+
+void
+psi_population_flow(struct psi_population *p, const struct psi_pop_flow *f, struct psi_verdict *v)
+{
+	struct ids id;
+
+	p->now_ns = PSI_MAX(p->now_ns, f->rec->end_ns);
+	if (f->weight > 0 && pop_identify(p, f, &id)) {
+		p->count.flows++;
+		if (v->class == PSI_CLASS_NORMAL && was_used(f->rec)) {
+			if (!f->again)
+				psi_population_used(p, f);
+			else
+				mark_used(p, &id, f->rec->end_ns);
+		} else if (psi_class_is_refusal(v->class) ||
+			   (v->class == PSI_CLASS_NORMAL && was_unanswered(f->rec))) {
+			refused(p, f, &id, v);
+		}
+	}
+	pop_cases_sweep(p, 1);
+}
+
+void
+psi_population_used(struct psi_population *p, const struct psi_pop_flow *f)
+{
+	struct ids id;
+
+	p->now_ns = PSI_MAX(p->now_ns, f->rec->end_ns);
+	if (f->weight <= 0 || !was_used(f->rec) || !pop_identify(p, f, &id))
+		return;
+	mark_used(p, &id, f->rec->end_ns);
+	if (f->rec->evidence & PSI_EVID_resumed ||
+		!(f->rec->evidence & (PSI_EVID_cert_sent | PSI_EVID_cert_inferred)))
+		return;
+	p->count.accepted++;
+	count(p, &id, true, VOTE_CNT, f->weight);
+}
+
+void
+psi_population_tick(struct psi_population *p, uint64_t now_ns)
+{
+	p->now_ns = PSI_MAX(p->now_ns, now_ns);
+	pop_cases_sweep(p, 64);
+}
+
+void
+psi_population_count(const struct psi_population *p, struct psi_population_count *out)
+{
+	*out = p->count;
+}

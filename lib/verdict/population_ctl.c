@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The population's set-up and its names. */
+#include "population_pvt.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define ROW_MIN	 512
+#define ROW_MAX	 (1u << 30)
+#define CASE_MIN 64
+#define CASE_MAX (1u << 24)
+
+const char *
+psi_finding_name(enum psi_finding_class c)
+{
+	switch (c) {
+#define FINDING(sym, value, name, text) \
+	case PSI_FINDING_##sym:         \
+		return name;
+#include "finding_classes.def"
+#undef FINDING
+	case PSI_FINDING_CNT: break;
+	}
+	return NULL;
+}
+
+const char *
+psi_finding_kind_name(enum psi_finding_kind k)
+{
+	switch (k) {
+	case PSI_SUBJECT_HOST: return "host";
+	case PSI_SUBJECT_CLIENT: return "client";
+	case PSI_SUBJECT_HOST_CLIENT: return "host_client";
+	case PSI_SUBJECT_ISSUER: return "issuer";
+	}
+	return NULL;
+}
+
+void
+psi_population_defaults(struct psi_population_config *cfg)
+{
+	*cfg = (struct psi_population_config){.row_max = 1u << 18,
+		.case_max = 1u << 14,
+		.half_life_ns = 86400ull * 1000000000,
+		.retry_ns = 5ull * 1000000000,
+		.attempts_min = 2,
+		.report_confidence = 0.6f};
+}
+
+/* Lines of WAYS each, a power of two of them: as many as max has room for, and a few at least. */
+static uint32_t
+lines(uint32_t max, uint32_t lo, uint32_t hi)
+{
+	uint32_t n = 1;
+
+	max = PSI_MIN(PSI_MAX(max, lo), hi);
+	while (n * 2 * WAYS <= max)
+		n *= 2;
+	return n;
+}
+
+size_t
+psi_population_footprint(const struct psi_population_config *cfg)
+{
+	size_t rows = lines(cfg->row_max, ROW_MIN, ROW_MAX),
+	       cases = lines(cfg->case_max, CASE_MIN, CASE_MAX);
+
+	return sizeof(struct psi_population) +
+	       rows * (sizeof(struct row_line) + WAYS * sizeof(struct row)) +
+	       cases * WAYS * sizeof(struct pcase);
+}
+
+struct psi_population *
+psi_population_open(const struct psi_population_config *cfg, struct psi_err *err)
+{
+	struct psi_population *p = calloc(1, sizeof(*p));
+
+	if (!p || !cfg->half_life_ns) {
+		psi_err_set(err, p ? -EINVAL : -ENOMEM,
+			p ? "a half-life of nothing" : "no memory for the population");
+		free(p);
+		return NULL;
+	}
+	p->cfg = *cfg;
+	p->line_cnt = lines(cfg->row_max, ROW_MIN, ROW_MAX);
+	p->case_line_cnt = lines(cfg->case_max, CASE_MIN, CASE_MAX);
+	p->line = calloc(p->line_cnt, sizeof(*p->line));
+	p->row = calloc((size_t)p->line_cnt * WAYS, sizeof(*p->row));
+	p->cases = calloc((size_t)p->case_line_cnt * WAYS, sizeof(*p->cases));
+	if (!p->line || !p->row || !p->cases) {
+		psi_err_set(err, -ENOMEM, "no memory for the population's tables: %zu bytes",
+			psi_population_footprint(cfg));
+		psi_population_close(p);
+		return NULL;
+	}
+	return p;
+}
+
+void
+psi_population_close(struct psi_population *p)
+{
+	if (!p)
+		return;
+	free(p->line);
+	free(p->row);
+	free(p->cases);
+	free(p);
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* population_pvt.h: the population's tables, shared by its .c files and its white-box test. */
+#ifndef POPULATION_PVT_H
+#define POPULATION_PVT_H
+
+#include "psi_population.h"
+
+#define WAYS 8 /* rows of one key line; the least recently used of them makes room */
+
+/* How a client refuses, most telling first. */
+enum how {
+	HOW_48,
+	HOW_42,
+	HOW_46,
+	HOW_45,
+	HOW_OTHER,
+	HOW_OWN_CHECK,
+	HOW_HIDDEN,
+	HOW_GOODBYE,
+	HOW_LEFT,
+	HOW_SILENT,
+	HOW_UNANSWERED, /* sent data, left before any answer: some send before they verify */
+	HOW_CNT
+};
+
+/* Of what the refusers of one certificate say in clear. */
+enum vote { VOTE_48, VOTE_EXPIRED, VOTE_BAD, VOTE_CNT };
+
+/* What is wrong with a certificate, as far as it shows. */
+enum fault {
+	FAULT_EXPIRED = 1,
+	FAULT_SELF_SIGNED = 2,
+	FAULT_NAME = 4,
+	FAULT_OTHER = 8,
+	FAULT_NONE = 16 /* it shows, and nothing is wrong */
+};
+
+enum cause { CAUSE_PINNED, CAUSE_CA, CAUSE_CERT, CAUSE_CNT };
+
+/* The rows of weights.def, by place. */
+enum signal {
+#define WEIGHT(sym, pinned, ca, cert, evidence, text) SIG_##sym,
+#include "weights.def"
+#undef WEIGHT
+	SIG_CNT
+};
+_Static_assert(SIG_CNT <= 64, "signals are bits of one word");
+#define SIG(sym) (1ull << SIG_##sym)
+
+/* A relation of somebody to something, counted. ok, ref: how many different ones of whatever is one level below accept or
+ * refuse, each weighing 1 when it last did and half of that a half-life later. 64 bytes. */
+struct row {
+	uint64_t at_ns;		/* as of when the masses are */
+	uint64_t ok_ns, ref_ns; /* leaf and kin: when last; 0 never */
+	uint64_t used_ns; /* leaf: last time that data went both ways, resumed sessions included */
+	uint64_t try_ns;  /* leaf: the attempt that was counted last */
+	float ok, ref;	  /* leaf, pair, host: of flows */
+	union {
+		struct {
+			float tries_ok, tries_ref; /* leaf: distinct attempts, aged */
+		};
+		float vote[VOTE_CNT]; /* kinds: of ref, what they say */
+	};
+};
+_Static_assert(sizeof(struct row) == 64, "a row is a cache line");
+
+struct row_line {
+	uint64_t key[WAYS]; /* 0: free */
+};
+
+/* Who and what a flow is about, hashed. */
+struct ids {
+	uint64_t client, ja4, stack, host;
+	uint64_t ctx;	     /* what was shown; 0: not visible */
+	uint64_t issuer;     /* who signed it as this stack sees it */
+	uint64_t issuer_any; /* and as any stack would */
+	bool issuer_seen;    /* it is the issuer's name, not what looks alike */
+};
+
+/* One refused pair, or a conclusion about more than one: with names, and what was told of it. */
+struct pcase {
+	uint64_t key;	  /* 0: free */
+	uint64_t used_ns; /* when last touched: the oldest of a line makes room */
+	struct ids id;
+	uint64_t first_ns, last_ns, failed;
+	uint64_t ok_of; /* acceptances of the pair before it was a case */
+	enum psi_finding_kind kind;
+	enum psi_finding_class class; /* GROUP cases: what they say */
+	uint8_t how, fault, ipv4;
+	uint8_t told_class;
+	float told_confidence;
+	uint64_t told_failed;
+	uint8_t client[16];
+	uint16_t sni_len, ja4_len, issuer_len;
+	char sni[PSI_FINDING_NAME_MAX], ja4[PSI_FINDING_JA4_MAX], issuer[PSI_FINDING_ISSUER_MAX];
+};
+
+struct opinion {
+	uint64_t signals;  /* SIG() bits */
+	uint64_t evidence; /* PSI_EVID_* bits of them */
+	float prob[CAUSE_CNT];
+	enum cause top;
+	bool compared;	/* something of others, or of other hosts, was there to compare with */
+	float attempts; /* distinct, that it rests on */
+	float scope; /* share of the refusals which the subject of a finding covers that it speaks of */
+	float host_scope, client_scope; /* the same when the subject is the host, or the client */
+	enum vote vote;			/* what refusers say; VOTE_CNT: nothing */
+	float hosts_refused;		/* by this stack under this issuer */
+	float kin_clients;		/* clients on which this stack refuses this */
+};
+
+struct psi_population {
+	struct psi_population_config cfg;
+	struct psi_population_count count;
+	uint64_t now_ns;
+	uint32_t line_cnt, case_line_cnt; /* powers of two */
+	struct row_line *line;
+	struct row *row;     /* WAYS for each line */
+	struct pcase *cases; /* WAYS for each line of theirs */
+	uint32_t sweep;	     /* the case to look at next */
+	/* who learns or checks the weights hears of each refusal; else NULL */
+	void (*sample)(void *ctx, const struct psi_pop_flow *f, const struct ids *id, enum how how,
+		unsigned int fault, const struct opinion *o);
+	void *sample_ctx;
+};
+
+/* ---- rows.c ---- */
+
+/* The rows of one level: a certificate, or all of a host's (ctx 0). */
+struct level {
+	struct row *leaf;     /* this stack on this client */
+	struct row *everyone; /* any stack on any client */
+	struct row *client;   /* any stack on this client */
+	struct row *kin;      /* this stack on any client */
+	struct row *kinds;    /* any stack, each counted once on however many clients */
+};
+/* The rows about an issuer. */
+struct issuer_rows {
+	struct row *stack, *client, *all;
+	struct row *pair; /* the stack and the host under this issuer */
+	struct row *host; /* anybody and the host under it */ /* all: the stack at any issuer */
+};
+uint64_t pop_hash(uint64_t seed, const void *p, size_t len);
+uint64_t pop_mix(uint64_t a, uint64_t b);
+void pop_rows_level(
+	struct psi_population *p, const struct ids *id, uint64_t ctx, bool make, struct level *out);
+void
+pop_rows_issuer(struct psi_population *p, const struct ids *id, bool make, struct issuer_rows *out);
+float pop_share(const struct psi_population *p, uint64_t at_ns);
+
+/* ---- judge.c ---- */
+
+/* What a refuser says of the certificate; VOTE_CNT: nothing that can be heard. */
+enum vote pop_vote_of(enum how how, unsigned int fault);
+
+void pop_judge(struct psi_population *p, const struct ids *id, enum how how, unsigned int fault,
+	struct opinion *out);
+
+/* ---- cases.c ---- */
+void pop_cases_flow(struct psi_population *p, const struct psi_pop_flow *f, const struct ids *id,
+	enum how how, unsigned int fault, const struct opinion *o, bool counted);
+void pop_cases_sweep(struct psi_population *p, uint32_t n);
+
+/* ---- identify.c ---- */
+void pop_host_name(const struct psi_pop_flow *f, char *name, uint16_t *len);
+/* False: no ClientHello was seen, so nobody knows which stack it was. */
+bool pop_identify(const struct psi_population *p, const struct psi_pop_flow *f, struct ids *id);
+unsigned int pop_fault_of(const struct psi_pop_flow *f);
+enum how pop_how_of(const struct psi_rec *r);
+
+#endif
