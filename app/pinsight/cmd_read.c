@@ -216,6 +216,7 @@ open_engine(struct run *r, struct psi_err *err)
 	if (!(r->policy = psi_policy_open(r->cfg, &listener, err)))
 		return -EINVAL;
 	psi_collector_defaults(&cc);
+	psi_collector_population(&cc, r->cfg);
 	cc.policy = r->policy;
 	cc.sink = on_event;
 	cc.ctx = r;

@@ -63,6 +63,8 @@ collector_open(struct engine_collector *k, struct psi_err *err)
 	cc.chain_max = g->cfg->certificates.max;
 	cc.join_max = g->cfg->collector.joins;
 	cc.handshakes = g->cfg->events.handshakes;
+	psi_collector_population(&cc, g->cfg);
+	cc.population.seed = rc.generation;
 	cc.policy = g->policy;
 	cc.sink = on_event;
 	cc.mark = on_mark;
@@ -220,6 +222,7 @@ finish(struct engine_collector *k, uint64_t now)
 		collector_drain(k, i);
 		k->now[i].came = false;
 	}
+	psi_collector_flush(k->c);
 	stats_event(k, now);
 	atomic_store_explicit(&k->done, true, memory_order_release);
 }
@@ -243,6 +246,7 @@ collector_turn(struct engine_collector *k)
 		n += poll_worker(k, i, RECORDS_A_TURN);
 	if (now - k->beat_ns >= BEAT_NS) {
 		psi_ring_beat(k->ring, now);
+		psi_collector_tick(k->c, now);
 		k->beat_ns = now;
 	}
 	stats_turn(k, g->cfg->stats.interval_ns, now);

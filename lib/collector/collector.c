@@ -13,6 +13,19 @@ psi_collector_defaults(struct psi_collector_config *cfg)
 	psi_population_defaults(&cfg->population);
 }
 
+void
+psi_collector_population(struct psi_collector_config *cfg, const struct psi_config *from)
+{
+	psi_population_defaults(&cfg->population);
+	cfg->population.row_max =
+		from->correlation.enabled ? (uint32_t)from->correlation.relations_max : 0;
+	cfg->population.case_max = (uint32_t)from->correlation.cases_max;
+	cfg->population.half_life_ns = from->correlation.half_life_ns;
+	cfg->population.retry_ns = from->correlation.retry_ns;
+	cfg->population.attempts_min = (uint32_t)from->correlation.attempts_min;
+	cfg->population.report_confidence = (float)from->correlation.report_confidence;
+}
+
 /* The population says something of many flows. */
 static void
 on_finding(void *ctx, const struct psi_finding *f)
@@ -291,6 +304,14 @@ psi_collector_poll(struct psi_collector *c, struct psi_handoff *q, uint32_t max)
 		psi_handoff_consume(q);
 	}
 	return n;
+}
+
+void
+psi_collector_tick(struct psi_collector *c, uint64_t now_ns)
+{
+	c->now_ns = PSI_MAX(c->now_ns, now_ns);
+	if (c->population)
+		psi_population_tick(c->population, now_ns);
 }
 
 void

@@ -29,6 +29,8 @@ struct psi_collector_config {
 
 /* psi_collector_defaults: what `pinsight read` uses; sink and policy are left NULL. */
 void psi_collector_defaults(struct psi_collector_config *cfg);
+/* psi_collector_population: what a configuration's section `correlation` says; seed 0, which gives the same every time. */
+void psi_collector_population(struct psi_collector_config *cfg, const struct psi_config *from);
 
 struct psi_collector;
 
@@ -43,6 +45,9 @@ struct psi_policy *psi_collector_set_policy(struct psi_collector *c, struct psi_
 
 /* psi_collector_poll takes at most max records from a queue. Returns how many it took. */
 uint32_t psi_collector_poll(struct psi_collector *c, struct psi_handoff *q, uint32_t max);
+
+/* psi_collector_tick lets the population's time pass where no flow ends: some times a second. */
+void psi_collector_tick(struct psi_collector *c, uint64_t now_ns);
 
 /* psi_collector_flush judges what the population has pending, at the end of a capture or of the engine; findings go to the
  * sink. */
