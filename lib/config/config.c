@@ -240,7 +240,7 @@ lists_equal(const struct list *l, const struct psi_config *a, const struct psi_c
 static void
 name_it(const char *name, uint32_t nth, char *text, size_t size)
 {
-	size_t used = strnlen(text, size);
+	size_t used = size ? strnlen(text, size) : 0; /* text may be NULL when size is 0 */
 
 	if (used < size)
 		snprintf(text + used, size - used, "%s%s", nth ? ", " : "", name);
