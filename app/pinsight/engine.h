@@ -204,6 +204,7 @@ bool steer_pending(const struct engine_worker *w);
 /* rss.c: do both directions of connections arrive at one worker? rss_decide: what ports promised, and the operator wants;
  * rss_watch: what arrives; rss_judge: control, once a second. */
 int rss_decide(struct engine *e, const struct psi_config *cfg, struct psi_err *err);
+bool rss_believe(struct engine *e); /* leave it to the ports, and watch; false without memory */
 void rss_close(struct engine *e);
 void rss_watch(struct engine_worker *w, struct rte_mbuf **m, uint16_t n);
 void rss_judge(struct engine *e);

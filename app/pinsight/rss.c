@@ -44,6 +44,16 @@ objection(const struct engine *e, const struct engine_port *p, char *why, size_t
 	return NULL;
 }
 
+bool
+rss_believe(struct engine *e)
+{
+	e->watch = calloc(1, sizeof(*e->watch));
+	for (unsigned int i = 0; e->watch && i < e->worker_cnt; i++)
+		e->worker[i].rss_left = WATCH_PACKETS;
+	atomic_store_explicit(&e->steering, false, memory_order_release);
+	return e->watch != NULL;
+}
+
 int
 rss_decide(struct engine *e, const struct psi_config *cfg, struct psi_err *err)
 {
@@ -71,10 +81,7 @@ rss_decide(struct engine *e, const struct psi_config *cfg, struct psi_err *err)
 	}
 	if (atomic_load_explicit(&e->steering, memory_order_relaxed))
 		return 0;
-	e->watch = calloc(1, sizeof(*e->watch));
-	for (unsigned int i = 0; e->watch && i < e->worker_cnt; i++)
-		e->worker[i].rss_left = WATCH_PACKETS;
-	return e->watch ? 0 : psi_err_set(err, -ENOMEM, "no memory");
+	return rss_believe(e) ? 0 : psi_err_set(err, -ENOMEM, "no memory");
 }
 
 void
