@@ -11,7 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TICK_NS 200000000
+#define TICK_NS	 200000000
+#define AGAIN_NS 1000000000ull /* a second signal that counts as one */
 
 void
 engine_block_signals(void)
@@ -133,12 +134,15 @@ stop(struct engine *e, int sig)
 {
 	struct timespec ts = {.tv_nsec = 10000000};
 
+	uint64_t since = clock_ns(&e->clock);
+
 	log_info("stop", "%s: taking the last packets, ending all flows", strsignal(sig));
 	atomic_store_explicit(&e->stop, true, memory_order_relaxed);
 	while (!atomic_load_explicit(&e->collector.done, memory_order_acquire)) {
 		int again = sigtimedwait(&e->stop_signals, NULL, &ts);
 
-		if (again > 0) {
+		/* timeout(1) and a shell's Ctrl-C may send the same signal twice. */
+		if (again > 0 && clock_ns(&e->clock) - since > AGAIN_NS) {
 			log_error("stop",
 				"%s again: stopping at once, flows that had not ended are lost",
 				strsignal(again));

@@ -96,6 +96,9 @@ psi_nic_attach(struct psi_nic *n, const struct psi_nic_config *cfg, struct psi_e
 		return psi_err_wrap(err, rc, "port %s", n->name);
 	}
 	snprintf(n->driver, sizeof(n->driver), "%s", info.driver_name);
+	/* Its driver reads the first ring for each that the peer does not have: packets would come twice. */
+	if (!p->queues && strcmp(n->driver, "net_memif") == 0)
+		want = 1;
 	n->socket = rte_eth_dev_socket_id(n->port);
 	n->queue_cnt = (uint16_t)PSI_MIN(want, (uint32_t)info.max_rx_queues);
 	n->queue_cnt = PSI_MIN(n->queue_cnt, (uint16_t)cfg->workers);
@@ -113,6 +116,17 @@ is_packet_socket(const struct psi_nic *n)
 	return strcmp(n->driver, "net_af_packet") == 0;
 }
 
+/* Nothing is ever sent, but some drivers want queues for it: those of virtual devices as many as for receiving (memif
+ * tells its peer, tap insists), some NICs one. */
+static bool
+try_of(const struct psi_nic *n, const struct rte_eth_dev_info *info, int i, uint16_t *tx)
+{
+	const uint16_t of_pci[] = {0, 1, n->queue_cnt}, of_virtual[] = {n->queue_cnt, 0, 1};
+
+	*tx = nic_is_pci(n->device) ? of_pci[i] : of_virtual[i];
+	return *tx <= info->max_tx_queues;
+}
+
 static int
 configure(struct psi_nic *n, const struct psi_nic_config *cfg, struct rte_eth_dev_info *info,
 	const struct rte_mempool *pool, struct psi_err *err)
@@ -122,7 +136,7 @@ configure(struct psi_nic *n, const struct psi_nic_config *cfg, struct rte_eth_de
 	uint32_t room = rte_pktmbuf_data_room_size((struct rte_mempool *)(uintptr_t)pool) -
 			RTE_PKTMBUF_HEADROOM;
 	uint16_t tx = 0;
-	int rc;
+	int rc = -EINVAL;
 
 	nic_rss_ask(n, info, &conf, key);
 	if (!is_packet_socket(n)) {
@@ -134,14 +148,11 @@ configure(struct psi_nic *n, const struct psi_nic_config *cfg, struct rte_eth_de
 	if (cfg->port->mtu + 26 > room && info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER)
 		conf.rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
 	conf.intr_conf.rxq = cfg->interrupts;
-	rc = rte_eth_dev_configure(n->port, n->queue_cnt, tx, &conf);
-	if (rc != 0 &&
-		cfg->interrupts) { /* drivers without interrupts of queues may refuse them here */
-		conf.intr_conf.rxq = 0;
-		rc = rte_eth_dev_configure(n->port, n->queue_cnt, tx, &conf);
-	}
-	if (rc != 0) { /* some want a queue for sending even of those who never send */
-		tx = 1;
+	for (int i = 0; rc != 0 && i < 6; i++) {
+		/* Drivers without interrupts of queues may refuse to have them. */
+		conf.intr_conf.rxq = cfg->interrupts && i < 3;
+		if (!try_of(n, info, i % 3, &tx))
+			continue;
 		rc = rte_eth_dev_configure(n->port, n->queue_cnt, tx, &conf);
 	}
 	if (rc != 0)
@@ -250,6 +261,8 @@ psi_nic_link(struct psi_nic *n, uint32_t *speed_mbps)
 	if (atomic_load_explicit(&n->gone, memory_order_relaxed) ||
 		(n->interface[0] && !nic_linux_there(n->interface)))
 		return -ENODEV;
+	if (n->interface[0]) /* its driver in DPDK 22.11 always says up */
+		return nic_linux_running(n->interface);
 	if (rte_eth_link_get_nowait(n->port, &link) != 0)
 		return -ENODEV;
 	if (link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)

@@ -35,6 +35,12 @@ nic_linux_there(const char *interface)
 }
 
 bool
+nic_linux_running(const char *interface)
+{
+	return flags_of(interface) & IFF_RUNNING;
+}
+
+bool
 nic_linux_promiscuous(const char *interface)
 {
 	return flags_of(interface) & IFF_PROMISC;

@@ -27,6 +27,7 @@ void nic_rss_verify(struct psi_nic *n);
  * dropped because our sockets on it were full, since the last look. */
 int nic_linux_check(const char *interface, struct psi_err *err);
 bool nic_linux_there(const char *interface);
+bool nic_linux_running(const char *interface);
 bool nic_linux_promiscuous(const char *interface);
 uint64_t nic_linux_drops(const char *interface);
 
