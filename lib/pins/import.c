@@ -202,7 +202,7 @@ set_pin(struct import *im, struct import_set *s, uint32_t line, uint32_t col, en
 	uint8_t hash[32];
 	const char *why;
 
-	if (strncmp(text, "sha1/", 5) == 0) {
+	if (hash_is_sha1(text)) {
 		import_note(
 			im, s, line, "the pin '%.40s' is left out: SHA-1 is not supported", text);
 		return true;
@@ -371,6 +371,26 @@ psi_pins_list_close(struct psi_pins_list *l)
 	free(l);
 }
 
+/* Sets of which every pin was left out, or that had none. */
+static void
+sweep(struct import *im)
+{
+	struct psi_pins_list *l = im->list;
+	uint32_t i = im->first;
+
+	while (i < l->cnt && !im->rc) {
+		struct import_set s = l->set[i];
+
+		if (s.pin_cnt || s.unpinned) {
+			i++;
+			continue;
+		}
+		memmove(&l->set[i], &l->set[i + 1], (l->cnt - i - 1) * sizeof(s));
+		l->set[l->cnt - 1] = s;
+		set_close(im, 0);
+	}
+}
+
 int
 psi_pins_import(struct psi_pins_list *l, const struct psi_pins_import *given, struct psi_err *err)
 {
@@ -390,6 +410,7 @@ psi_pins_import(struct psi_pins_list *l, const struct psi_pins_import *given, st
 			"is of no format that is known here; if it is one, name it: --format android, ios, okhttp, hpkp, electron or pem");
 	else
 		formats[in.format].import(&im);
+	sweep(&im);
 	if (!im.rc && l->cnt == im.first)
 		import_fail(&im, 0, 0, "holds no pins (read as %s)", formats[in.format].name);
 	while (im.rc && l->cnt > im.first)

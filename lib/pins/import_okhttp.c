@@ -414,26 +414,6 @@ spread(struct import *im)
 	free(own);
 }
 
-/* Sets of which every pin was left out. */
-static void
-sweep(struct import *im)
-{
-	struct psi_pins_list *l = im->list;
-	uint32_t i = im->first;
-
-	while (i < l->cnt && !im->rc) {
-		struct import_set s = l->set[i];
-
-		if (s.pin_cnt) {
-			i++;
-			continue;
-		}
-		memmove(&l->set[i], &l->set[i + 1], (l->cnt - i - 1) * sizeof(s));
-		l->set[l->cnt - 1] = s;
-		set_close(im, 0);
-	}
-}
-
 void
 import_okhttp(struct import *im)
 {
@@ -448,7 +428,6 @@ import_okhttp(struct import *im)
 		find_calls(&s, a);
 		if (!im->rc)
 			spread(im);
-		sweep(im);
 	}
 	for (uint32_t i = 0; s.constant && i < CONSTS_MAX; i++)
 		free(s.constant[i].text);

@@ -71,6 +71,9 @@ struct psi_pins {
 uint32_t host_fold(const uint8_t *p, uint32_t len, char *out);
 uint32_t host_hash(const char *name, uint32_t len, enum host_kind kind);
 
+/* hash_is_sha1: a pin with "sha1/" in front, which a SHA-256 may begin with, too. */
+bool hash_is_sha1(const char *text);
+
 /* host_is_name: whether text is a host name, no pattern. NULL, or in words why not. */
 const char *host_is_name(const char *text);
 

@@ -22,18 +22,25 @@ hex_value(char c)
 				      : -1;
 }
 
+bool
+hash_is_sha1(const char *t)
+{
+	return strncmp(t, "sha1/", 5) == 0 && strlen(t) != PSI_PINS_B64_LEN;
+}
+
 /* 43 characters and "=". The two bits of the last one that stand for nothing may be anything. */
 static const char *
 parse_b64(const char *t, uint8_t out[32])
 {
 	uint32_t acc = 0, have = 0, n = 0;
-	size_t len;
+	size_t len = strlen(t);
 
-	if (strncmp(t, "sha256/", 7) == 0)
-		t += 7;
-	else if (strncmp(t, "sha1/", 5) == 0)
+	if (hash_is_sha1(t))
 		return "is a SHA-1 pin; only SHA-256 is supported";
-	len = strlen(t);
+	if (len != PSI_PINS_B64_LEN && strncmp(t, "sha256/", 7) == 0) {
+		t += 7;
+		len -= 7;
+	}
 	if (len == PSI_PINS_B64_LEN + 1 && t[0] == '/') { /* curl: "sha256//" */
 		t++;
 		len--;

@@ -245,16 +245,17 @@ classify(const struct entry *e, const struct key *k)
 	return PSI_PINS_NEWS_ISSUER_CHANGED;
 }
 
-/* The same key again. Its issuer may be another by now: the latest counts. The file hears of it once a day. */
+/* The same key again: what was not known of its issuers is kept. The file hears of it once a day. */
 static void
-seen_again(struct psi_pins_store *s, struct entry *e, struct key *k, const struct key *now)
+seen_again(
+	struct psi_pins_store *s, struct entry *e, struct key *k, const struct psi_pins_seen *now)
 {
-	k->first_s = PSI_MIN(k->first_s, now->first_s);
-	k->last_s = PSI_MAX(k->last_s, now->last_s);
-	if (memcmp(k->issuer_key, unknown, 32) == 0)
-		memcpy(k->issuer_key, now->issuer_key, 32);
-	if (memcmp(k->root, unknown, 32) == 0)
-		memcpy(k->root, now->root, 32);
+	k->first_s = PSI_MIN(k->first_s, now->time_s);
+	k->last_s = PSI_MAX(k->last_s, now->time_s);
+	if (now->issuer_sha256 && memcmp(k->issuer_key, unknown, 32) == 0)
+		memcpy(k->issuer_key, now->issuer_sha256, 32);
+	if (now->root_sha256 && memcmp(k->root, unknown, 32) == 0)
+		memcpy(k->root, now->root_sha256, 32);
 	if (k->last_s - k->told_s >= DAY_S)
 		store_later(s, e->name, k);
 }
@@ -348,15 +349,15 @@ psi_pins_learn(
 		s->count.refused++;
 		return PSI_PINS_NEWS_NONE;
 	}
-	key_of(seen, &now, issuer);
 	e = entry_of(s, name, len);
-	if (seen->own_ca)
-		return learn_own(s, e, name, len, &now);
-	k = e ? key_find(e, now.spki, false) : NULL;
-	if (!k)
-		return learn_new(s, e, name, len, &now, before);
-	seen_again(s, e, k, &now);
-	return PSI_PINS_NEWS_SAME;
+	k = e && !seen->own_ca ? key_find(e, seen->spki_sha256, false) : NULL;
+	if (k) {
+		seen_again(s, e, k, seen);
+		return PSI_PINS_NEWS_SAME;
+	}
+	key_of(seen, &now, issuer);
+	return seen->own_ca ? learn_own(s, e, name, len, &now)
+			    : learn_new(s, e, name, len, &now, before);
 }
 
 const char *

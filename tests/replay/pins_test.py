@@ -81,6 +81,7 @@ def host_set(hosts, **more):
 
 class Import(unittest.TestCase):
     maxDiff = None
+    waiting = []
 
     def good(self, file, want, *args, notes=()):
         r = pins("import", file, *args)
@@ -101,11 +102,22 @@ class Import(unittest.TestCase):
         self.assertIn(b"%d pinsets" % len(want), shown.stdout)
         return r.stdout.decode()
 
-    def bad(self, data, why, *args, name="bad"):
-        r = pins("import", write(name, data), *args)
+    def bad(self, data, why, *args):
+        """one that must be refused; all that need no arguments are put to one run"""
+        name = "bad" if args else "bad%d" % len(self.waiting)
+        file = write(name, data)
+        if args:
+            self.refused([file], [why], *args)
+        else:
+            self.waiting.append((file, why.replace("bad:", name + ":")))
+
+    def refused(self, files, whys, *args):
+        r = pins("import", *args, *files)
         self.assertEqual(r.returncode, 1)
         self.assertEqual(r.stdout, b"")
-        self.assertIn(why, r.stderr.decode())
+        told = r.stderr.decode().splitlines()
+        for file, why in zip(files, whys):
+            self.assertTrue([x for x in told if file + ":" in x and why in x], (why, told))
 
     def corpus(self, name):
         return os.path.join(CORPUS, name)
@@ -228,6 +240,8 @@ class Import(unittest.TestCase):
         self.bad(b"\x30\x82\x01\x00", "certificate 1 cannot be read")
         self.bad(b" " * (16 << 20) + b" {}", "is larger than a file of pins can be: 16 MiB")
         self.bad("{}", "the host 'a b' is not a host name", "--host=a b")
+
+        self.refused(*zip(*self.waiting))
 
     @staticmethod
     def nested_bplist(depth):

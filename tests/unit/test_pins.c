@@ -118,8 +118,18 @@ test_hash_text(void)
 		{":" C_HEX, true, false},
 		{C_HEX ":", true, false},
 	};
+	/* a hash may begin as a prefix does */
+	static const char *const looks[] = {
+		"sha1/obvcr6wjGzmiPcTaeG7/gUfE5yuYB3ha/uSLs8=",
+		"sha256/vcr6wjGzmiPcTaeG7/gUfE5yuYB3ha/uSLs8=",
+	};
 	uint8_t want[32], got[32];
 	char text[PSI_PINS_B64_LEN + 1];
+
+	for (size_t i = 0; i < PSI_COUNT(looks); i++) {
+		CU_ASSERT_PTR_NULL(psi_pins_parse_hash(looks[i], false, got));
+		CU_ASSERT_STRING_EQUAL(psi_pins_b64(got, text), looks[i]);
+	}
 
 	SHA256((const uint8_t *)"c", 1, want);
 	for (size_t i = 0; i < PSI_COUNT(t); i++) {
