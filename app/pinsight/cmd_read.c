@@ -34,8 +34,9 @@ struct run {
 	struct psi_worker *worker;
 	struct psi_collector *collector;
 	struct psi_policy *policy;
-	unsigned int identity; /* enum psi_net_identity */
-	const char *config;    /* file; NULL: none */
+	struct psi_pins_store *keys; /* NULL: none are learnt */
+	unsigned int identity;	     /* enum psi_net_identity */
+	const char *config;	     /* file; NULL: none */
 	struct psi_config_override ov[OVERRIDE_MAX];
 	uint32_t ov_cnt;
 	char roots[4200]; /* the override that --roots stands for */
@@ -198,6 +199,19 @@ open_config(struct run *r, struct psi_err *err)
 }
 
 static int
+open_keys(struct run *r, struct psi_err *err)
+{
+	struct psi_pins_store_config kc = {.path = r->cfg->pins_learn.store,
+		.hosts_max = r->cfg->pins_learn.hosts_max,
+		.mode = PSI_PINS_STORE_WRITE};
+
+	if (!r->cfg->pins_learn.enabled)
+		return 0;
+	r->keys = psi_pins_store_open(&kc, err);
+	return r->keys ? 0 : -EINVAL;
+}
+
+static int
 open_engine(struct run *r, struct psi_err *err)
 {
 	struct psi_policy_listener listener = {.tell = on_complaint, .ctx = r};
@@ -213,11 +227,12 @@ open_engine(struct run *r, struct psi_err *err)
 	if (!r->pool || !r->queue_mem || open_output(r) != 0)
 		return psi_err_set(err, -ENOMEM, "no memory for packet buffers");
 	psi_handoff_init(&r->queue, r->queue_mem, QUEUE_BYTES);
-	if (!(r->policy = psi_policy_open(r->cfg, &listener, err)))
+	if (!(r->policy = psi_policy_open(r->cfg, &listener, err)) || open_keys(r, err) != 0)
 		return -EINVAL;
 	psi_collector_defaults(&cc);
 	psi_collector_population(&cc, r->cfg);
 	cc.policy = r->policy;
+	cc.keys = r->keys;
 	cc.sink = on_event;
 	cc.ctx = r;
 	r->collector = psi_collector_open(&cc, err);
@@ -234,6 +249,7 @@ close_engine(struct run *r)
 	psi_worker_close(r->worker);
 	psi_collector_close(r->collector);
 	psi_policy_close(r->policy);
+	psi_pins_store_close(r->keys);
 	psi_config_close(r->cfg);
 	psi_table_close(r->table);
 	rte_mempool_free(r->pool);
@@ -436,6 +452,10 @@ cmd_read(int argc, char **argv)
 	if (fflush(stdout) != 0 || r.write_failed) {
 		fprintf(stderr, "pinsight read: cannot write to standard output: %s\n",
 			strerror(errno));
+		rc = EXIT_TROUBLE;
+	}
+	if (r.keys && psi_pins_flush(r.keys, &err) != 0) {
+		fprintf(stderr, "pinsight read: %s\n", err.text);
 		rc = EXIT_TROUBLE;
 	}
 	close_engine(&r);

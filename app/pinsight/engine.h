@@ -71,6 +71,7 @@ struct engine_collector {
 	struct engine *e;
 	struct psi_collector *c;
 	struct psi_ring_w *ring;
+	struct psi_pins_store *keys;	 /* keys on first use; NULL: none are learnt */
 	const struct psi_policy *policy; /* what c works with */
 	uint64_t beat_ns, stats_ns;	 /* of the last heartbeat, the last stats event */
 	/* A stats event in the making: a mark from each worker, and what was taken of its queue until then. */

@@ -46,6 +46,29 @@ on_mark(void *ctx, const struct psi_handoff_mark *m)
 	k->marks_missing--;
 }
 
+static int
+open_keys(struct engine_collector *k, const struct psi_config *cfg, struct psi_err *err)
+{
+	struct psi_pins_store_config kc = {.path = cfg->pins_learn.store,
+		.hosts_max = cfg->pins_learn.hosts_max,
+		.mode = PSI_PINS_STORE_WRITE};
+
+	if (!cfg->pins_learn.enabled)
+		return 0;
+	k->keys = psi_pins_store_open(&kc, err);
+	return k->keys ? 0 : psi_err_wrap(err, -EINVAL, "pins_learn.store");
+}
+
+/* What was learnt goes to disk as often as stats events are made: one append, bounded by what was new. */
+static void
+save_keys(struct engine_collector *k)
+{
+	struct psi_err err = {""};
+
+	if (k->keys && psi_pins_flush(k->keys, &err) != 0)
+		log_error("pins", "%s; it will be tried again", err.text);
+}
+
 int
 collector_open(struct engine_collector *k, struct psi_err *err)
 {
@@ -77,6 +100,9 @@ collector_open(struct engine_collector *k, struct psi_err *err)
 	rc_ring = psi_ring_create(&k->ring, &rc, err);
 	if (rc_ring != 0)
 		return psi_err_wrap(err, rc_ring, "ring");
+	if (open_keys(k, g->cfg, err) != 0)
+		return -EINVAL;
+	cc.keys = k->keys;
 	k->c = psi_collector_open(&cc, err);
 	k->stats_ns = k->beat_ns = rc.now_ns;
 	return k->c ? 0 : -ENOMEM;
@@ -86,10 +112,12 @@ void
 collector_close(struct engine_collector *k)
 {
 	psi_collector_close(k->c);
+	psi_pins_store_close(k->keys);
 	psi_ring_close(k->ring);
 	free(k->now);
 	free(k->before);
 	k->c = NULL;
+	k->keys = NULL;
 	k->ring = NULL;
 	k->now = k->before = NULL;
 }
@@ -194,6 +222,7 @@ stats_turn(struct engine_collector *k, uint64_t interval_ns, uint64_t now)
 		if (k->marks_missing && now - k->mark_ns < MARKS_WAIT_NS)
 			return;
 		stats_event(k, now);
+		save_keys(k);
 		k->mark_ns = 0;
 	} else if (now - k->stats_ns >= interval_ns) {
 		for (unsigned int i = 0; i < k->e->worker_cnt; i++)

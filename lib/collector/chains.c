@@ -53,7 +53,7 @@ chain_free(struct chain *c)
 {
 	if (c) {
 		free(c->der);
-		free(c->who);
+		free(c->pin);
 	}
 	free(c);
 }
@@ -81,7 +81,7 @@ chains_close(struct chains *s)
 	free(s->scratch);
 }
 
-const struct chain *
+struct chain *
 chains_find(struct chains *s, const uint64_t key[2])
 {
 	struct chain *c = *slot(s, key);
@@ -160,29 +160,37 @@ keep_der(struct chains *s, struct chain *c, uint32_t len)
 	return c->der;
 }
 
-/* What the population knows a certificate by. Without memory, or without a key that can be read, it goes by less. */
-static void
+/* What pins and the population know a chain by: hashes of each certificate, and of the leaf its issuer and its first
+ * DNS name. */
+static struct chain *
 keep_identity(struct chain *c, const struct psi_x509 *x)
 {
-	static const uint8_t none[sizeof(x->spki_sha256)];
+	size_t pins_len = c->cert_cnt * sizeof(*c->pin), issuer_len;
 	enum psi_x509_san kind = PSI_SAN_IP;
 	const uint8_t *name = NULL;
 	uint32_t at = 0, len = 0;
-	size_t issuer_len = strlen(x->issuer);
 
-	memcpy(c->spki, x->spki_sha256, sizeof(c->spki));
-	c->has_spki = memcmp(c->spki, none, sizeof(none)) != 0;
+	if (!c->cert_cnt)
+		return c;
+	issuer_len = strlen(x->issuer);
 	while (kind != PSI_SAN_DNS && psi_x509_san_next(x, &at, &kind, &name, &len))
 		;
 	len = kind == PSI_SAN_DNS ? len : 0;
-	c->who = malloc(issuer_len + len + 1);
-	if (!c->who)
-		return;
-	memcpy(c->who, x->issuer, issuer_len);
-	if (len)
-		memcpy(c->who + issuer_len, name, len);
+	c->pin = malloc(pins_len + issuer_len + 1 + len);
+	if (!c->pin)
+		return NULL;
+	for (uint32_t i = 0; i < c->cert_cnt; i++) {
+		memcpy(c->pin[i].spki_sha256, x[i].spki_sha256, sizeof(c->pin[i].spki_sha256));
+		memcpy(c->pin[i].sha256, x[i].sha256, sizeof(c->pin[i].sha256));
+	}
+	c->issuer = (char *)c->pin + pins_len;
+	memcpy(c->issuer, x->issuer, issuer_len + 1);
 	c->issuer_len = (uint32_t)issuer_len;
+	c->name = c->issuer + issuer_len + 1;
+	if (len)
+		memcpy(c->name, name, len);
 	c->name_len = len;
+	return c;
 }
 
 /* Reads the message and keeps what its certificates say. A certificate of which bytes are missing is left out, whatever
@@ -210,7 +218,6 @@ parse(struct chains *s, struct chain *c, uint32_t len)
 			c->not_after = x->not_after;
 			c->serial_len = x->serial_len;
 			memcpy(c->serial, x->serial, sizeof(c->serial));
-			keep_identity(c, x);
 			c = append(s, c, encode(s, encode_leaf, x));
 			if (!c)
 				break;
@@ -219,7 +226,7 @@ parse(struct chains *s, struct chain *c, uint32_t len)
 		c->cert_len[c->cert_cnt] = encode(s, encode_cert, x);
 		c = append(s, c, c->cert_len[c->cert_cnt++]);
 	}
-	if (c && !keep_der(s, c, len)) {
+	if (c && (!keep_der(s, c, len) || !keep_identity(c, s->cert))) {
 		chain_free(c);
 		c = NULL;
 	}
@@ -237,7 +244,12 @@ parse_raw(struct chains *s, struct chain *c, uint32_t len)
 	if (c->cut || c->broken)
 		return c;
 	psi_event_begin(&w, s->scratch, PSI_EVENT_MAX, PSI_EVENT_TLS_FLOW);
-	encode_raw_key(&w, s->bytes + 3, len - 3);
+	c->pin = calloc(1, sizeof(*c->pin)); /* of a key alone, which no certificate is about */
+	if (!c->pin) {
+		chain_free(c);
+		return NULL;
+	}
+	encode_raw_key(&w, s->bytes + 3, len - 3, c->pin->spki_sha256);
 	c->cert_len[0] = encoded(&w);
 	c->cert_cnt = 1;
 	return append(s, c, encoded(&w));

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define OCSP_REVOKED 2 /* of struct psi_rec */
-
 void
 psi_collector_defaults(struct psi_collector_config *cfg)
 {
@@ -26,18 +24,23 @@ psi_collector_population(struct psi_collector_config *cfg, const struct psi_conf
 	cfg->population.report_confidence = (float)from->correlation.report_confidence;
 }
 
+void
+tell_finding(struct psi_collector *c, const struct psi_finding *f, const char *also)
+{
+	struct psi_event_w w;
+
+	psi_event_begin(&w, c->buf, PSI_EVENT_MAX, PSI_EVENT_FINDING);
+	encode_finding(&w, f, also);
+	psi_stat_inc(&c->stats, PSI_STAT_finding_out);
+	psi_stat_inc(&c->stats, PSI_STAT_event_out);
+	c->cfg.sink(c->cfg.ctx, psi_event_end(&w, ++c->seq, c->now_ns));
+}
+
 /* The population says something of many flows. */
 static void
 on_finding(void *ctx, const struct psi_finding *f)
 {
-	struct psi_collector *c = ctx;
-	struct psi_event_w w;
-
-	psi_event_begin(&w, c->buf, PSI_EVENT_MAX, PSI_EVENT_FINDING);
-	encode_finding(&w, f);
-	psi_stat_inc(&c->stats, PSI_STAT_finding_out);
-	psi_stat_inc(&c->stats, PSI_STAT_event_out);
-	c->cfg.sink(c->cfg.ctx, psi_event_end(&w, ++c->seq, c->now_ns));
+	tell_finding(ctx, f, NULL);
 }
 
 static int
@@ -99,93 +102,31 @@ psi_collector_set_policy(struct psi_collector *c, struct psi_policy *p)
 	return before;
 }
 
-/* Without anything to check against: whether the leaf's time had come and had not passed. */
-static uint32_t
-status_by_dates(const struct chain *c, int64_t now)
-{
-	uint32_t st = 0;
-
-	if (c->not_after != INT64_MIN && now > c->not_after)
-		st |= PSI_CERT_EXPIRED;
-	if (c->not_before != INT64_MIN && now < c->not_before)
-		st |= PSI_CERT_NOT_VALID_YET;
-	return st;
-}
-
-/* The status of the server's chain, each distinct one checked once and then remembered. */
-static void
-check(struct psi_collector *c, const struct psi_rec *r, const struct chain *chain,
-	struct psi_trust_result *out)
-{
-	struct psi_trust_query q = {
-		.role = PSI_TRUST_SERVER, .time_s = (int64_t)(r->start_ns / 1000000000ull)};
-	struct psi_trust *trust = c->cfg.policy ? c->cfg.policy->trust : NULL;
-	struct psi_trust_der der[CHAIN_CERT_MAX];
-	const uint8_t *p = chain ? chain->der : NULL;
-
-	*out = (struct psi_trust_result){.status = PSI_CERT_NOT_CHECKED};
-	if (!chain || !chain->cert_cnt || chain->raw)
-		return;
-	if (!trust) {
-		out->status = status_by_dates(chain, q.time_s);
-		return;
-	}
-	memcpy(q.key, chain->key, sizeof(q.key));
-	q.sni = psi_rec_piece(r, PSI_VAR_SNI, &q.sni_len);
-	if (!psi_trust_find(trust, &q, out)) {
-		for (uint32_t i = 0; i < chain->cert_cnt; p += chain->der_len[i++])
-			der[i] = (struct psi_trust_der){.p = p, .len = chain->der_len[i]};
-		psi_trust_check(trust, &q, der, chain->cert_cnt, out);
-	}
-	/* The issuer may be among what was not kept: that there is none must not be said. */
-	if (chain->cut && out->findings & PSI_TRUST_missing_intermediate) {
-		out->status = (out->status & ~(uint32_t)PSI_CERT_INVALID_ISSUER) | PSI_CERT_UNKNOWN;
-		out->findings &= ~(uint32_t)PSI_TRUST_missing_intermediate;
-	}
-}
-
-/* A stapled answer that says "revoked" of the leaf's serial number counts, though nobody checked its signature: the
- * finding says so. It is not in what is remembered of the chain, since the next flow may show another answer. */
-static void
-heed_staple(const struct psi_rec *r, const struct chain *chain, struct psi_trust_result *t)
-{
-	if (r->ocsp.status != OCSP_REVOKED || !chain || !chain->serial_len ||
-		chain->serial_len != r->ocsp.serial_len ||
-		memcmp(chain->serial, r->ocsp.serial, r->ocsp.serial_len) != 0)
-		return;
-	t->status = (t->status & ~(uint32_t)PSI_CERT_VALID) | PSI_CERT_REVOKED;
-	t->findings |= PSI_TRUST_revoked_by_staple;
-}
-
 /* What the population wants to know of a flow. */
 static struct psi_pop_flow
 as_population_sees(const struct flow_view *v)
 {
+	static const uint8_t none[32];
 	const struct chain *chain = v->chain[PSI_S2C];
 	struct psi_pop_flow f = {.rec = v->rec,
 		.cert_status = v->trust.status,
 		.name_mismatch = v->trust.findings & PSI_TRUST_name_mismatch,
 		.wrong_use = v->trust.findings & PSI_TRUST_wrong_eku,
 		.again = v->rec->kind & PSI_REC_AGAIN,
-		.weight = 1};
+		.own_ca = v->own_ca,
+		.weight = v->pin.action == PSI_PIN_IGNORE && v->pin.pin != PSI_PIN_NONE
+				  ? 0
+				  : (float)v->hits.weight};
 
-	if (!chain || !chain->who)
+	if (!chain || !chain->issuer)
 		return f;
-	f.spki = chain->has_spki ? chain->spki : NULL;
-	f.issuer = chain->who;
+	f.spki = memcmp(chain->pin->spki_sha256, none, sizeof(none)) != 0 ? chain->pin->spki_sha256
+									  : NULL;
+	f.issuer = chain->issuer;
 	f.issuer_len = chain->issuer_len;
-	f.cert_name = (const uint8_t *)chain->who + chain->issuer_len;
+	f.cert_name = (const uint8_t *)chain->name;
 	f.cert_name_len = chain->name_len;
 	return f;
-}
-
-static void
-look(struct psi_collector *c, const struct psi_rec *r, struct flow_view *v)
-{
-	for (int d = 0; d < PSI_DIR_CNT; d++)
-		v->chain[d] = r->has_chain[d] ? chains_find(&c->chains, r->chain_key[d]) : NULL;
-	check(c, r, v->chain[PSI_S2C], &v->trust);
-	heed_staple(r, v->chain[PSI_S2C], &v->trust);
 }
 
 /* Data went both ways on a connection that goes on: others are compared with that from now on. */
@@ -197,7 +138,9 @@ tell_population(struct psi_collector *c, const struct psi_rec *r)
 
 	if (!c->population)
 		return;
-	look(c, r, &v);
+	know(c, &v);
+	if (v.hits.ignore)
+		return;
 	f = as_population_sees(&v);
 	psi_population_used(c->population, &f);
 }
@@ -205,14 +148,19 @@ tell_population(struct psi_collector *c, const struct psi_rec *r)
 static void
 tell(struct psi_collector *c, const struct psi_rec *r, enum psi_event_type type)
 {
-	struct psi_verdict_known known = {0};
+	struct psi_verdict_known known;
 	struct psi_verdict verdict;
 	struct flow_view v = {.rec = r, .verdict = &verdict};
 	struct psi_event_w w;
 
 	c->now_ns = PSI_MAX(c->now_ns, r->end_ns);
-	look(c, r, &v);
-	known.cert_status = v.trust.status;
+	know(c, &v);
+	if (v.hits.ignore) {
+		if (type == PSI_EVENT_TLS_FLOW)
+			psi_stat_inc(&c->stats, PSI_STAT_flow_ignored);
+		return;
+	}
+	known = (struct psi_verdict_known){.cert_status = v.trust.status, .pin = v.pin.pin};
 	psi_verdict_flow(r, &known, &verdict);
 	if (c->population && type == PSI_EVENT_TLS_FLOW) {
 		struct psi_pop_flow f = as_population_sees(&v);
@@ -223,6 +171,10 @@ tell(struct psi_collector *c, const struct psi_rec *r, enum psi_event_type type)
 	encode_flow(&w, &v);
 	psi_stat_inc(&c->stats, PSI_STAT_event_out);
 	c->cfg.sink(c->cfg.ctx, psi_event_end(&w, ++c->seq, r->end_ns));
+	if (type == PSI_EVENT_TLS_FLOW) {
+		learn_key(c, &v);
+		tell_news(c, &v);
+	}
 }
 
 /* The end of a flow whose handshake was told before: its counters and its end complete what waited. */

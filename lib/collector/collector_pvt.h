@@ -5,12 +5,15 @@
 
 #include "psi_collector.h"
 #include "psi_population.h"
+#include "psi_pins_store.h"
 #include "psi_rec.h"
 #include "psi_verdict.h"
 #include "psi_x509_chain.h"
 
 #define CHAIN_CERT_MAX 16	     /* certificates of one chain that are kept */
 #define CHAIN_LEN_MAX  (256u * 1024) /* bytes of one chain that are read */
+
+struct psi_collector;
 
 /* A distinct chain, parsed once. Its certificates are kept as event fields, ready to be copied. */
 struct chain {
@@ -26,10 +29,13 @@ struct chain {
 	uint32_t cert_len[CHAIN_CERT_MAX];
 	uint8_t *der; /* the certificates as sent, one behind the other */
 	uint32_t der_len[CHAIN_CERT_MAX];
-	uint8_t spki[32]; /* SHA-256 of the leaf's key; has_spki 0: not readable */
-	uint8_t has_spki;
-	char *who; /* of the leaf: its issuer, then its first DNS name */
+	/* One allocation: hashes of each certificate, then of the leaf its issuer, NUL-terminated, and its first DNS name.
+	 * NULL when there is no certificate; a raw key has its hash alone. */
+	struct psi_pins_cert *pin;
+	char *issuer, *name;
 	uint32_t issuer_len, name_len;
+	bool own_ca; /* as of the policy of own_ca_generation */
+	uint64_t own_ca_generation;
 	uint8_t blob[] __attribute__((aligned(8)));
 };
 
@@ -49,7 +55,7 @@ void chains_close(struct chains *s);
 /* Parses what a worker sent, unless it is known, and releases the references. */
 void chains_add(struct chains *s, const struct psi_handoff_chain *m);
 /* The chain of a key, NULL when it is not (or no longer) known. */
-const struct chain *chains_find(struct chains *s, const uint64_t key[2]);
+struct chain *chains_find(struct chains *s, const uint64_t key[2]);
 
 /* Handshake data that waits for the end of its flow. */
 struct join {
@@ -75,16 +81,38 @@ void joins_free(struct join *j);
 /* What there is to say of a flow. chain, by dir: NULL when unknown. */
 struct flow_view {
 	const struct psi_rec *rec;
-	const struct chain *chain[2];
+	struct chain *chain[2];
 	struct psi_trust_result trust;
+	struct psi_pin_result pin;
+	struct psi_match_hits hits;
+	bool own_ca;
+	enum psi_pins_news
+		news; /* what the host's key teaches; PSI_PINS_NEWS_NONE until it was asked */
 	const struct psi_verdict *verdict;
 };
 
+/* known.c: fills in all but verdict and news. host_of: the name that a flow is for; NULL when it names none.
+ * learn_key: the host's key into the store of keys seen, if there is one. */
+void know(struct psi_collector *c, struct flow_view *v);
+const uint8_t *host_of(const struct psi_rec *r, uint32_t *len);
+void learn_key(struct psi_collector *c, struct flow_view *v);
+
+/* news.c: findings that this flow suffices for. */
+void tell_news(struct psi_collector *c, const struct flow_view *v);
+/* collector.c: a finding as an event. also: evidence that has no bit; NULL: none. */
+void tell_finding(struct psi_collector *c, const struct psi_finding *f, const char *also);
+
+/* Findings about hosts that are not told again within a day: a power of two. */
+#define TOLD_CNT 4096
+struct told {
+	uint64_t key, at_ns;
+};
+
 void encode_flow(struct psi_event_w *w, const struct flow_view *v);
-void encode_finding(struct psi_event_w *w, const struct psi_finding *f);
+void encode_finding(struct psi_event_w *w, const struct psi_finding *f, const char *also);
 /* One certificate as fields: those inside an element of a chain; those that stand for the leaf directly under tls. */
 void encode_cert(struct psi_event_w *w, const struct psi_x509 *c);
-void encode_raw_key(struct psi_event_w *w, const uint8_t *spki, uint32_t len);
+void encode_raw_key(struct psi_event_w *w, const uint8_t *spki, uint32_t len, uint8_t hash[32]);
 void encode_leaf(struct psi_event_w *w, const struct psi_x509 *c);
 
 struct psi_collector {
@@ -93,7 +121,8 @@ struct psi_collector {
 	struct chains chains;
 	struct joins joins;
 	struct psi_population *population; /* NULL: every flow is judged by itself */
-	uint64_t seq, now_ns;		   /* now_ns: the latest packet heard of */
+	struct told told[TOLD_CNT];
+	uint64_t seq, now_ns; /* now_ns: the latest packet heard of */
 	uint64_t buf[PSI_EVENT_MAX / 8 + 1];
 };
 

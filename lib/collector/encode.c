@@ -306,6 +306,19 @@ put_chains(struct psi_event_w *w, const struct flow_view *v)
 		psi_event_put_str(w, PSI_F_TLS_CERT_FINDINGS, psi_trust_finding_name(left & -left));
 }
 
+static void
+put_operator(struct psi_event_w *w, const struct flow_view *v)
+{
+	for (uint32_t i = 0; i < v->hits.cnt; i++)
+		psi_event_put_str(w, PSI_F_RULES, v->hits.id[i]);
+	if (v->pin.pin == PSI_PIN_NONE)
+		return;
+	psi_event_put_str(w, PSI_F_PINS_SET, v->pin.set);
+	psi_event_put_str(w, PSI_F_PINS_RESULT, psi_pin_name(v->pin.pin));
+	if (v->pin.pin == PSI_PIN_MATCH || v->pin.pin == PSI_PIN_BACKUP_MATCH)
+		psi_event_put_u64(w, PSI_F_PINS_MATCHED, v->pin.depth);
+}
+
 void
 encode_flow(struct psi_event_w *w, const struct flow_view *v)
 {
@@ -325,6 +338,7 @@ encode_flow(struct psi_event_w *w, const struct flow_view *v)
 		put_records(w, PSI_F_RECORDS_C2S, r, PSI_C2S);
 		put_records(w, PSI_F_RECORDS_S2C, r, PSI_S2C);
 	}
+	put_operator(w, v);
 	psi_event_put_str(w, PSI_F_ERROR, r->err == PSI_OK ? "SUCCESS" : psi_rc_name(r->err));
 	psi_event_put_u64(w, PSI_F_CLASS, v->verdict->class);
 	psi_event_put_f64(w, PSI_F_CONFIDENCE, (double)v->verdict->confidence);
@@ -392,12 +406,10 @@ encode_leaf(struct psi_event_w *w, const struct psi_x509 *c)
 }
 
 void
-encode_raw_key(struct psi_event_w *w, const uint8_t *spki, uint32_t len)
+encode_raw_key(struct psi_event_w *w, const uint8_t *spki, uint32_t len, uint8_t hash[32])
 {
-	uint8_t hash[SHA256_DIGEST_LENGTH];
-
 	SHA256(spki, len, hash);
-	psi_event_put_bytes(w, PSI_F_CERT_SPKI_SHA256, hash, sizeof(hash));
+	psi_event_put_bytes(w, PSI_F_CERT_SPKI_SHA256, hash, SHA256_DIGEST_LENGTH);
 	psi_event_put_u64(w, PSI_F_CERT_LEN, len);
 	psi_event_put_str(w, PSI_F_CERT_TYPE, "raw_public_key");
 }
@@ -435,7 +447,7 @@ encode_cert(struct psi_event_w *w, const struct psi_x509 *c)
 }
 
 void
-encode_finding(struct psi_event_w *w, const struct psi_finding *f)
+encode_finding(struct psi_event_w *w, const struct psi_finding *f, const char *also)
 {
 	psi_event_put_str(w, PSI_F_FINDING_KIND, psi_finding_kind_name(f->kind));
 	if (f->sni_len)
@@ -455,5 +467,6 @@ encode_finding(struct psi_event_w *w, const struct psi_finding *f)
 	psi_event_put_u64(w, PSI_F_FINDING_LAST, f->last_ns);
 	for (uint64_t left = f->evidence; left; left &= left - 1)
 		psi_event_put_str(w, PSI_F_FINDING_EVIDENCE, psi_evidence_name(left & -left));
+	psi_event_put_str(w, PSI_F_FINDING_EVIDENCE, also);
 	psi_event_put_str(w, PSI_F_FINDING_REASON, f->reason);
 }

@@ -9,6 +9,7 @@
 #include "psi_base.h"
 #include "psi_event.h"
 #include "psi_handoff.h"
+#include "psi_pins_store.h"
 #include "psi_policy.h"
 #include "psi_population.h"
 #include "psi_stats.h"
@@ -18,7 +19,9 @@ struct psi_collector_config {
 		chain_max; /* distinct certificate chains remembered; the least recently used goes first */
 	uint32_t join_max;	   /* flows whose handshake data waits for their end; likewise */
 	struct psi_policy *policy; /* what the operator gave; NULL: nothing. The caller's */
-	bool handshakes;	   /* make tls_handshake events, too */
+	struct psi_pins_store
+		*keys;	 /* where keys are learnt on first use; NULL: they are not. The caller's */
+	bool handshakes; /* make tls_handshake events, too */
 	struct psi_population_config population; /* row_max 0: no flow is compared with others */
 	/* A finished event. It is good during the call only. */
 	void (*sink)(void *ctx, const struct psi_event *e);
