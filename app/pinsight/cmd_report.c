@@ -2,6 +2,7 @@
 /* pinsight report: events -> what an operator takes away. */
 #include "pinsight.h"
 
+#include "psi_config.h"
 #include "psi_export.h"
 #include "psi_report.h"
 
@@ -30,6 +31,7 @@ static const char help[] =
 	"  --format=FORM         text (default), json, csv, or html: one file, for a browser\n"
 	"  --exempt=FORM         instead of a report, the list of pinned hosts to exempt from decryption, for\n"
 	"                        squid, mitmproxy, sslsplit, pan-os, fmc, or plain (docs/report.md)\n"
+	"  --config=FILE         also list the hosts of its pinsets whose action is exempt\n"
 	"  --top=N               rows of a section at most, 0: all (default: 20 in text, 500 in html)\n"
 	"  --min-confidence=C    leave out rows of less confidence, 0 to 1 (default 0, of --exempt 0.8)\n"
 	"  --since=WHEN          only what was seen since then: 2026-01-31, 2026-01-31T08:30:00Z, or an\n"
@@ -49,7 +51,8 @@ static const char help[] =
 	"  pinsight report --exempt=squid events.jsonl > /etc/squid/pinned.list\n";
 
 struct run {
-	const char *ring; /* NULL: files */
+	const char *ring;   /* NULL: files */
+	const char *config; /* NULL: none */
 	struct psi_report_config cfg;
 	struct psi_report_format fmt;
 	void (*write)(FILE *, const struct psi_report *, const struct psi_report_format *);
@@ -284,7 +287,7 @@ parse(struct run *r, int argc, char **argv)
 		{"min-confidence", required_argument, NULL, 'm'},
 		{"since", required_argument, NULL, 's'}, {"client", required_argument, NULL, 'c'},
 		{"host", required_argument, NULL, 'H'}, {"ring", optional_argument, NULL, 'R'},
-		{"help", no_argument, NULL, 'h'}, {0}};
+		{"config", required_argument, NULL, 'C'}, {"help", no_argument, NULL, 'h'}, {0}};
 	double d;
 	int o;
 
@@ -331,6 +334,7 @@ parse(struct run *r, int argc, char **argv)
 					"'%s'",
 					optarg);
 			break;
+		case 'C': r->config = optarg; break;
 		case 'R': r->ring = optarg ? optarg : RING_PATH; break;
 		case 'H': parse_host(optarg, &r->cfg.filter); break;
 		case 'h': fputs(help, stdout); return 'h';
@@ -368,15 +372,40 @@ on_refused(void *ctx, const char *host, const char *why)
 		fprintf(stderr, "pinsight report: not listed: %s: %s\n", host, why);
 }
 
+/* The hosts that the configuration's pinsets exempt. NULL without memory. */
+static struct psi_report_own *
+own_hosts(const struct psi_config *cfg, uint32_t *cnt)
+{
+	struct psi_report_own *own;
+	size_t n = 0;
+
+	*cnt = 0;
+	for (uint32_t i = 0; i < cfg->pins_cnt; i++)
+		n += cfg->pins[i].hosts.cnt;
+	own = calloc(n ? n : 1, sizeof(*own));
+	for (uint32_t i = 0; own && i < cfg->pins_cnt; i++)
+		for (uint32_t k = 0;
+			cfg->pins[i].action == PSI_PIN_EXEMPT && k < cfg->pins[i].hosts.cnt; k++)
+			own[(*cnt)++] =
+				(struct psi_report_own){cfg->pins[i].hosts.v[k], cfg->pins[i].name};
+	return own;
+}
+
 static bool
-exempt(struct run *r)
+exempt(struct run *r, const struct psi_config *cfg)
 {
 	struct psi_report_exempt x = {.form = (enum psi_report_form)r->exempt,
 		.min_confidence = r->min_given ? r->cfg.min_confidence : EXEMPT_CONFIDENCE,
 		.refused = on_refused,
 		.ctx = r};
-	int cnt = psi_report_exempt_list(stdout, r->report, &x);
+	struct psi_report_own *own = NULL;
+	int cnt = -1;
 
+	if (cfg)
+		x.own = own = own_hosts(cfg, &x.own_cnt);
+	if (!cfg || own)
+		cnt = psi_report_exempt_list(stdout, r->report, &x);
+	free(own);
 	if (r->refused > 20)
 		fprintf(stderr, "pinsight report: and %u more that are not listed\n",
 			r->refused - 20);
@@ -384,8 +413,9 @@ exempt(struct run *r)
 		fprintf(stderr, "pinsight report: no memory for the list\n");
 	else
 		fprintf(stderr,
-			"pinsight report: %d pinned host%s of confidence %.2f or more listed\n",
-			cnt, cnt == 1 ? "" : "s", x.min_confidence);
+			"pinsight report: %d pinned host%s of confidence %.2f or more%s listed\n",
+			cnt, cnt == 1 ? "" : "s", x.min_confidence,
+			x.own_cnt ? ", or by pinset," : "");
 	if (x.form == PSI_REPORT_FORM_FMC && cnt > 1000)
 		fprintf(stderr,
 			"pinsight report: FMC takes 1000 objects at a time: split the list\n");
@@ -393,7 +423,7 @@ exempt(struct run *r)
 }
 
 static int
-report(struct run *r, int argc, char **argv)
+report(struct run *r, const struct psi_config *cfg, int argc, char **argv)
 {
 	if (r->ring)
 		read_ring(r);
@@ -409,7 +439,7 @@ report(struct run *r, int argc, char **argv)
 		return EXIT_TROUBLE;
 	}
 	if (r->exempt >= 0) {
-		if (!exempt(r))
+		if (!exempt(r, cfg))
 			return EXIT_TROUBLE;
 	} else {
 		page(r);
@@ -428,16 +458,23 @@ cmd_report(int argc, char **argv)
 {
 	struct run r = {.write = psi_report_text, .exempt = -1};
 	struct psi_err err = {""};
+	struct psi_config *cfg = NULL;
 	int rc = parse(&r, argc, argv);
 
 	if (rc)
 		return rc == 'h' ? EXIT_DONE : rc;
-	r.report = psi_report_open(&r.cfg, &err);
-	if (!r.report) {
+	if (r.config && !(cfg = psi_config_open(r.config, NULL, 0, &err))) {
 		fprintf(stderr, "pinsight report: %s\n", err.text);
 		return EXIT_TROUBLE;
 	}
-	rc = report(&r, argc, argv);
+	r.report = psi_report_open(&r.cfg, &err);
+	if (!r.report) {
+		fprintf(stderr, "pinsight report: %s\n", err.text);
+		psi_config_close(cfg);
+		return EXIT_TROUBLE;
+	}
+	rc = report(&r, cfg, argc, argv);
 	psi_report_close(r.report);
+	psi_config_close(cfg);
 	return rc;
 }

@@ -78,15 +78,24 @@ psi_report_host_fault(struct psi_report_text host)
 
 /* ---- what to list ---- */
 
+enum wild { WILD_NONE, WILD_ONE /* one label more */, WILD_BELOW /* itself and all below */ };
+
 struct entry {
-	const struct psi_report_row *row;
+	const struct psi_report_row *row; /* NULL: the operator's own */
+	const char *pinset;
+	enum wild wild;
 	char host[256]; /* checked; NUL-terminated */
 };
 
 static int
 by_host(const void *a, const void *b)
 {
-	return strcmp(((const struct entry *)a)->host, ((const struct entry *)b)->host);
+	const struct entry *x = a, *y = b;
+	int c = strcmp(x->host, y->host);
+
+	if (c || (c = (int)x->wild - (int)y->wild))
+		return c;
+	return !x->row - !y->row; /* what was seen says more than that it was asked for */
 }
 
 static void
@@ -112,13 +121,96 @@ fault_of(const struct psi_report_exempt *x, const struct psi_report_row *row)
 	return psi_report_host_fault(row->host);
 }
 
+/* Which wildcards a form can say without listing more than was asked for. */
+static bool
+form_has(enum psi_report_form form, enum wild wild)
+{
+	switch (form) {
+	case PSI_REPORT_FORM_MITMPROXY: return true;
+	case PSI_REPORT_FORM_SQUID:
+	case PSI_REPORT_FORM_FMC: return wild != WILD_ONE;
+	case PSI_REPORT_FORM_PAN_OS: return wild != WILD_BELOW;
+	case PSI_REPORT_FORM_PLAIN:
+	case PSI_REPORT_FORM_SSLSPLIT:
+	case PSI_REPORT_FORM_CNT: break;
+	}
+	return wild == WILD_NONE;
+}
+
+static void
+choose_own(const struct psi_report_exempt *x, const struct psi_report_own *own, struct entry *e,
+	uint32_t *n)
+{
+	char buf[SHOWN_MAX];
+	const char *host = own->host, *fault = NULL;
+	enum wild wild = strncmp(host, "**.", 3) == 0 ? WILD_BELOW
+			 : host[0] == '*'	      ? WILD_ONE
+						      : WILD_NONE;
+	struct psi_report_text t;
+
+	host += wild == WILD_BELOW ? 3 : wild == WILD_ONE ? 2 : 0;
+	t = (struct psi_report_text){host, strlen(host)};
+	if (own->host[0] == '/')
+		fault = "a regular expression of the pinset cannot be listed";
+	else if (x->form == PSI_REPORT_FORM_SSLSPLIT)
+		fault = "this form goes by address, and the pinset names none";
+	else if (!form_has(x->form, wild))
+		fault = "this form has no wildcard that means the same";
+	else
+		fault = psi_report_host_fault(t);
+	if (fault) {
+		t = (struct psi_report_text){own->host, strlen(own->host)};
+		if (x->refused)
+			x->refused(x->ctx, rpt_shown(buf, t), fault);
+		return;
+	}
+	e[*n] = (struct entry){.pinset = own->pinset, .wild = wild};
+	memcpy(e[(*n)++].host, host, t.len);
+}
+
+/* Whether a wildcard of the sorted list takes e in already. Squid refuses a list in which a name stands twice so, and FMC
+ * one with two objects of a name. */
+static bool
+is_covered(const struct entry *list, uint32_t cnt, const struct entry *e)
+{
+	struct entry key = {.wild = WILD_BELOW};
+
+	for (const char *p = e->host; p; p = strchr(p, '.')) {
+		if (*p == '.')
+			p++;
+		if (p == e->host && e->wild == WILD_BELOW)
+			continue; /* itself */
+		strcpy(key.host, p);
+		if (bsearch(&key, list, cnt, sizeof(*list), by_host))
+			return true;
+	}
+	return false;
+}
+
+static uint32_t
+drop_covered(struct entry *list, uint32_t cnt)
+{
+	uint32_t n = 0, kept = 0;
+	bool *covered = calloc(cnt ? cnt : 1, sizeof(*covered));
+
+	if (!covered)
+		return cnt;
+	for (n = 0; n < cnt; n++)
+		covered[n] = is_covered(list, cnt, &list[n]);
+	for (n = 0; n < cnt; n++)
+		if (!covered[n])
+			list[kept++] = list[n];
+	free(covered);
+	return kept;
+}
+
 /* Sorted by name, so that two lists can be compared. */
 static struct entry *
 choose(const struct psi_report *r, const struct psi_report_exempt *x, uint32_t *cnt)
 {
 	uint32_t rows, n = 0;
 	const struct psi_report_row *row = psi_report_rows(r, PSI_REPORT_PINNED, &rows);
-	struct entry *e = calloc(rows ? rows : 1, sizeof(*e));
+	struct entry *e = calloc((size_t)rows + x->own_cnt + 1, sizeof(*e));
 
 	*cnt = 0;
 	if (!e)
@@ -137,10 +229,14 @@ choose(const struct psi_report *r, const struct psi_report_exempt *x, uint32_t *
 		memcpy(e[n].host, row[i].host.p, row[i].host.len);
 		n++;
 	}
+	for (uint32_t i = 0; i < x->own_cnt; i++)
+		choose_own(x, &x->own[i], e, &n);
 	qsort(e, n, sizeof(*e), by_host);
 	for (uint32_t i = 0; i < n; i++)
-		if (!*cnt || strcmp(e[*cnt - 1].host, e[i].host) != 0)
+		if (!*cnt || strcmp(e[*cnt - 1].host, e[i].host) != 0 ||
+			e[*cnt - 1].wild != e[i].wild)
 			e[(*cnt)++] = e[i];
+	*cnt = drop_covered(e, *cnt);
 	return e;
 }
 
@@ -180,13 +276,19 @@ sentence(char buf[SENTENCE_MAX], struct psi_report_text t)
 }
 
 static void
-comment(FILE *out, const char *mark, const struct psi_report_row *row)
+comment(FILE *out, const char *mark, const struct entry *e)
 {
 	char w[WHY_MAX], s[SENTENCE_MAX];
 
-	fprintf(out, "%s %s\n", mark, why(w, row));
-	if (row->reason.len)
-		fprintf(out, "%s %s\n", mark, sentence(s, row->reason));
+	if (!e->row) {
+		struct psi_report_text set = {e->pinset, strlen(e->pinset)};
+
+		fprintf(out, "%s by pinset %s\n", mark, sentence(s, set));
+		return;
+	}
+	fprintf(out, "%s %s\n", mark, why(w, e->row));
+	if (e->row->reason.len)
+		fprintf(out, "%s %s\n", mark, sentence(s, e->row->reason));
 }
 
 static void
@@ -203,7 +305,7 @@ write_plain(FILE *out, const struct psi_report_exempt *x, const struct entry *e,
 {
 	title(out, x, cnt);
 	for (uint32_t i = 0; i < cnt; i++) {
-		comment(out, "#", e[i].row);
+		comment(out, "#", &e[i]);
 		fprintf(out, "%s\n", e[i].host);
 	}
 }
@@ -218,8 +320,8 @@ write_squid(FILE *out, const struct psi_report_exempt *x, const struct entry *e,
 	      "#   ssl_bump splice pinned\n",
 		out);
 	for (uint32_t i = 0; i < cnt; i++) {
-		comment(out, "#", e[i].row);
-		fprintf(out, "%s\n", e[i].host);
+		comment(out, "#", &e[i]);
+		fprintf(out, "%s%s\n", e[i].wild ? "." : "", e[i].host);
 	}
 }
 
@@ -231,8 +333,11 @@ write_mitmproxy(FILE *out, const struct psi_report_exempt *x, const struct entry
 	fputs("# For config.yaml in mitmproxy's folder (~/.mitmproxy).\n", out);
 	fputs(cnt ? "ignore_hosts:\n" : "ignore_hosts: []\n", out);
 	for (uint32_t i = 0; i < cnt; i++) {
-		comment(out, "  #", e[i].row);
-		fputs("  - '^", out);
+		comment(out, "  #", &e[i]);
+		fprintf(out, "  - '^%s",
+			e[i].wild == WILD_BELOW ? "([^.]+\\.)*"
+			: e[i].wild == WILD_ONE ? "[^.]+\\."
+						: "");
 		for (const char *p = e[i].host; *p; p++)
 			fprintf(out, *p == '.' ? "\\." : "%c", *p);
 		fputs("(:[0-9]+)?$'\n", out);
@@ -242,28 +347,42 @@ write_mitmproxy(FILE *out, const struct psi_report_exempt *x, const struct entry
 static void
 write_pan_os(FILE *out, const struct psi_report_exempt *x, const struct entry *e, uint32_t cnt)
 {
-	char w[WHY_MAX];
+	char w[WHY_MAX], s[SENTENCE_MAX];
 
 	(void)x;
 	for (uint32_t i = 0; i < cnt; i++) {
-		fprintf(out, "set shared ssl-decrypt ssl-exclude-cert %s exclude yes\n", e[i].host);
-		fprintf(out, "set shared ssl-decrypt ssl-exclude-cert %s description \"%s\"\n",
-			e[i].host, why(w, e[i].row));
+		const char *star = e[i].wild ? "*." : "";
+		struct psi_report_text set = {e[i].pinset, e[i].row ? 0 : strlen(e[i].pinset)};
+
+		fprintf(out, "set shared ssl-decrypt ssl-exclude-cert %s%s exclude yes\n", star,
+			e[i].host);
+		fprintf(out, "set shared ssl-decrypt ssl-exclude-cert %s%s description \"%s%s\"\n",
+			star, e[i].host, e[i].row ? "" : "by pinset ",
+			e[i].row ? why(w, e[i].row) : sentence(s, set));
 	}
 }
 
-/* Names of objects have at most 64 characters: what is longer ends in a number of its own. */
+/* Names of objects have at most 64 characters: what is longer ends in a number of its own. "*." takes any number of
+ * labels here, and at least one. */
+static void
+write_fmc_object(FILE *out, const struct entry *e, uint32_t i, const char *star)
+{
+	if (strlen(e->host) <= 50)
+		fprintf(out, "pinsight-%s%s,", *star ? "all." : "", e->host);
+	else
+		fprintf(out, "pinsight-%s%.38s-%u,", *star ? "all." : "", e->host, i + 1);
+	fprintf(out, "CN=%s%s\r\n", star, e->host);
+}
+
 static void
 write_fmc(FILE *out, const struct psi_report_exempt *x, const struct entry *e, uint32_t cnt)
 {
 	(void)x;
 	fputs("NAME,DN\r\n", out);
 	for (uint32_t i = 0; i < cnt; i++) {
-		if (strlen(e[i].host) <= 55)
-			fprintf(out, "pinsight-%s,", e[i].host);
-		else
-			fprintf(out, "pinsight-%.44s-%u,", e[i].host, i + 1);
-		fprintf(out, "CN=%s\r\n", e[i].host);
+		write_fmc_object(out, &e[i], i, "");
+		if (e[i].wild == WILD_BELOW)
+			write_fmc_object(out, &e[i], i, "*.");
 	}
 }
 
@@ -296,7 +415,7 @@ write_set(FILE *out, const char *name, const char *type, const struct element *v
 			continue;
 		fputs(any ? ",\n" : "\t\telements = {\n", out);
 		any = true;
-		comment(out, "\t\t\t#", v[i].e->row);
+		comment(out, "\t\t\t#", v[i].e);
 		fprintf(out, "\t\t\t%s comment \"%.120s\"", rpt_addr(a, &v[i].ip), v[i].e->host);
 	}
 	fputs(any ? "\n\t\t}\n\t}\n" : "\t}\n", out);
@@ -311,7 +430,7 @@ write_sslsplit(FILE *out, const struct psi_report_exempt *x, const struct entry 
 	if (!v)
 		return;
 	for (uint32_t i = 0; i < cnt; i++)
-		for (uint32_t k = 0; k < e[i].row->server_egs; k++)
+		for (uint32_t k = 0; e[i].row && k < e[i].row->server_egs; k++)
 			v[n++] = (struct element){e[i].row->server_eg[k], &e[i]};
 	qsort(v, n, sizeof(*v), by_ip);
 	title(out, x, cnt);

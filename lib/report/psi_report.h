@@ -237,15 +237,24 @@ const char *psi_report_form_text(enum psi_report_form f);
  * digits, hyphens and underscores in labels of at most 63, 253 in all, and no address; else what is wrong. */
 const char *psi_report_host_fault(struct psi_report_text host);
 
+/* A host that the operator's own pinsets exempt whatever is seen: "a.example", "*.a.example" for one label more,
+ * "**.a.example" for itself and all below; "/regular expression/" has no place in a list. */
+struct psi_report_own {
+	const char *host, *pinset;
+};
+
 struct psi_report_exempt {
 	enum psi_report_form form;
 	double min_confidence;
+	const struct psi_report_own *own;
+	uint32_t own_cnt;
 	/* Called for each host that would be listed but cannot; host is fit to be shown. May be NULL. */
 	void (*refused)(void *ctx, const char *host, const char *why);
 	void *ctx;
 };
 
-/* psi_report_exempt_list writes the pinned hosts of at least min_confidence, by name. Returns how many, -1 without
+/* psi_report_exempt_list writes the pinned hosts of at least min_confidence and the operator's own, by name. A
+ * wildcard of the operator's is written where the form has one that means the same. Returns how many, -1 without
  * memory. */
 int
 psi_report_exempt_list(FILE *out, const struct psi_report *r, const struct psi_report_exempt *x);

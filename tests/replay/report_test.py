@@ -291,6 +291,31 @@ class Report(unittest.TestCase):
         self.assertEqual(list(csv.reader(self.lines('fmc'))),
                          [['NAME', 'DN'], ['pinsight-api.bank.example', 'CN=api.bank.example'], ['pinsight-mail.example', 'CN=mail.example']])
 
+    def test_own_pinsets(self):
+        """Hosts and wildcards of pinsets whose action is exempt; each form says them or says that it cannot."""
+        pin = 'A' * 43 + '='
+        with tempfile.TemporaryDirectory() as d:
+            path = os.path.join(d, 'p.yaml')
+            with open(path, 'w') as f:
+                f.write('pins:\n')
+                for name, hosts, action in (('own', '[own.example, "*.one.example", "**.all.example", "a.all.example", all.example, "/x[0-9].example/"]', 'exempt'),
+                                            ('other', '[other.example]', 'report')):
+                    f.write('  - name: %s\n    hosts: %s\n    spki_sha256: [%s]\n    action: %s\n' % (name, hosts, pin, action))
+
+            def lines(form):
+                out, err = report('--exempt=' + form, '--config=' + path, 'small.jsonl')
+                return [x for x in out.splitlines() if x.strip()[:1] != '#'], err.count('not listed')
+            self.assertEqual(lines('plain'), (['a.all.example', 'all.example', 'api.bank.example', 'own.example'], 3))
+            self.assertEqual(lines('squid'), (['.all.example', 'api.bank.example', 'own.example'], 2))
+            self.assertEqual(lines('mitmproxy')[0][1:], ["  - '^([^.]+\\.)*all\\.example(:[0-9]+)?$'", "  - '^api\\.bank\\.example(:[0-9]+)?$'",
+                                                         "  - '^[^.]+\\.one\\.example(:[0-9]+)?$'", "  - '^own\\.example(:[0-9]+)?$'"])
+            self.assertEqual(lines('fmc'), (['NAME,DN', 'pinsight-all.example,CN=all.example', 'pinsight-all.all.example,CN=*.all.example',
+                                             'pinsight-api.bank.example,CN=api.bank.example', 'pinsight-own.example,CN=own.example'], 2))
+            self.assertEqual([x.split()[4] for x in lines('pan-os')[0] if x.endswith('yes')],
+                             ['a.all.example', 'all.example', 'api.bank.example', '*.one.example', 'own.example'])
+            self.assertEqual(lines('sslsplit')[1], 6)
+        self.assertIn('nonexistent', report('--exempt=plain', '--config=/nonexistent', 'small.jsonl', status=1)[1])
+
     def test_exempt_confidence(self):
         out, err = report('--exempt=plain', '--min-confidence=0.96', 'events.jsonl')
         self.assertEqual([x for x in out.splitlines() if x[0] != '#'], ['api.bank.example'])

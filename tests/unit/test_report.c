@@ -202,6 +202,30 @@ test_order(void)
 	psi_report_close(r);
 }
 
+/* Every class that the engine can tell has its section: none falls to the one for what is not known. */
+static void
+test_every_class_has_a_section(void)
+{
+	static const char *const engine[] = {
+#define FINDING(sym, value, name, text) name,
+#include "../../lib/verdict/finding_classes.def"
+#undef FINDING
+	};
+	static const char *const ours[] = {
+#define FINDING(name, section) name,
+#include "report_findings.def"
+#undef FINDING
+	};
+
+	for (size_t i = 1; i < PSI_COUNT(engine); i++) { /* the first is none */
+		size_t k = 0;
+
+		while (k < PSI_COUNT(ours) && strcmp(ours[k], engine[i]) != 0)
+			k++;
+		CU_ASSERT(k < PSI_COUNT(ours));
+	}
+}
+
 /* ---- bounds ---- */
 
 static void
@@ -457,6 +481,7 @@ static CU_TestInfo tests[] = {
 	{"a finding takes its flows, others are suspected", test_finding_takes_its_flows},
 	{"the newest word of a finding stands", test_newest_word_stands},
 	{"findings about clients, unknown findings", test_client_finding},
+	{"every class of finding has a section", test_every_class_has_a_section},
 	{"every flow is in a row or a counter", test_nothing_vanishes},
 	{"most clients first", test_order},
 	{"tables are bounded", test_bounds},
