@@ -236,14 +236,17 @@ last_ack(struct conn *c, const struct play *p, uint8_t *f)
 }
 
 uint32_t
-conn_next(struct conn *c, const struct play *p, uint8_t *f)
+conn_next(struct conn *c, struct play *p, uint8_t *f)
 {
 	const struct script *s = c->script;
 	uint32_t n;
 	bool done = true;
 
+	p->part = PSI_GEN_HANDSHAKE;
 	if (c->syn < 3)
 		return open_frame(c, p, f);
+	if (c->step < s->step_cnt && s->step[c->step].kind == STEP_APP)
+		p->part = PSI_GEN_BULK;
 	n = ack_due(c, p, f);
 	if (n)
 		return n;
@@ -252,6 +255,9 @@ conn_next(struct conn *c, const struct play *p, uint8_t *f)
 
 		if (c->open_only && st->kind != STEP_DATA)
 			return 0;
+		p->part = st->kind == STEP_DATA	 ? PSI_GEN_HANDSHAKE
+			  : st->kind == STEP_APP ? PSI_GEN_BULK
+						 : PSI_GEN_END;
 		if (st->kind == STEP_APP && !c->app_len && !c->app_from && c->made >= c->budget) {
 			c->step++;
 			continue;
@@ -266,5 +272,6 @@ conn_next(struct conn *c, const struct play *p, uint8_t *f)
 			c->step++;
 		return n;
 	}
+	p->part = PSI_GEN_END;
 	return last_ack(c, p, f);
 }

@@ -270,7 +270,9 @@ psi_gen_next(struct psi_gen *g, uint8_t *frame, struct psi_gen_packet *p)
 {
 	if (g->cfg.packets && g->made == g->cfg.packets)
 		return false;
+	g->play.part = PSI_GEN_BULK;
 	p->len = piece(g, frame, &p->flow);
+	p->part = g->play.part;
 	if (!p->len)
 		return false;
 	p->ts_ns = due(g, p->len);

@@ -147,12 +147,13 @@ struct play {
 	uint32_t mss;
 	enum psi_gen_order order;
 	bool checksums;
-	uint8_t *filler; /* FILLER bytes, and as many again as a segment can be */
+	enum psi_gen_part part; /* of the frame made last */
+	uint8_t *filler;	/* FILLER bytes, and as many again as a segment can be */
 };
 #define FILLER 65536u
 
 /* The next frame; 0 when the connection is over. */
-uint32_t conn_next(struct conn *c, const struct play *p, uint8_t *f);
+uint32_t conn_next(struct conn *c, struct play *p, uint8_t *f);
 
 /* ---- zipf.c ---- */
 struct zipf {

@@ -83,10 +83,19 @@ struct psi_gen_stamp {
 	uint64_t no, ns;
 };
 
+/* What a frame is to its connection. */
+enum psi_gen_part {
+	PSI_GEN_BULK, /* small packets, floods, requests and answers, with their acknowledgements */
+	PSI_GEN_HANDSHAKE, /* SYN, and everything recorded up to the end */
+	PSI_GEN_END,	   /* FIN, RST */
+	PSI_GEN_PART_CNT
+};
+
 struct psi_gen_packet {
 	uint32_t len;	/* of the frame, without FCS */
 	uint64_t ts_ns; /* when it is due */
 	uint64_t flow;	/* its flow or connection, in the order in which they began */
+	enum psi_gen_part part;
 };
 
 struct psi_gen;
