@@ -18,6 +18,7 @@
 
 #define LANES_MAX 64
 #define REPS_MAX  101
+#define SET_MAX	  32
 
 /* ---- what is asked for ---- */
 
@@ -58,7 +59,9 @@ struct options {
 	const char *sweep; /* "flows=10k,1M"; NULL: none */
 	const char *
 		roots; /* PEM that chains are checked against; NULL: the generator's own CA; "": none */
-	bool json, pin, no_huge, live_set;
+	const char *config, *set[SET_MAX]; /* of the collector's policy */
+	uint32_t set_cnt;
+	bool json, pin, no_huge;
 };
 
 /* ---- eal.c ---- */
@@ -107,6 +110,7 @@ struct engine {
 	struct psi_worker_config wc;
 	struct psi_worker *worker;
 	struct psi_collector *collector;
+	struct psi_config *cfg;
 	struct psi_policy *policy;
 	struct psi_ring_w *ring;
 	char ring_path[64];

@@ -4,6 +4,7 @@
 #include "bench_pvt.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <openssl/pem.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -100,7 +101,7 @@ discard(struct engine *e)
 		if (type == PSI_HANDOFF_CHAIN)
 			for (uint16_t i = 0; i < c->seg_cnt; i++)
 				rte_pktmbuf_free_seg(c->seg[i].ref);
-		else
+		else if (type == PSI_HANDOFF_FLOW)
 			e->discarded++;
 		psi_handoff_consume(&e->queue);
 	}
@@ -223,18 +224,23 @@ own_ca(const struct options *o, char *path, size_t cap, struct psi_err *err)
 	return ok ? 0 : psi_err_set(err, -EIO, "%s: %s", path, strerror(errno));
 }
 
+/* As the engine has it: a configuration file if there is one, what --set says, and the traffic's own CA to trust. */
 static int
 open_policy(struct engine *e, const struct options *o, struct psi_err *err)
 {
-	struct psi_policy_config pc = {.trust = {.roots = o->roots, .cache_max = 65536}};
-	char path[64] = "";
+	struct psi_config_override ov[SET_MAX + 1];
+	char path[64] = "", roots[PATH_MAX + 32];
+	uint32_t cnt = 0;
 
-	if (!o->roots) {
-		if (own_ca(o, path, sizeof(path), err) != 0)
-			return -EIO;
-		pc.trust.roots = path;
-	}
-	e->policy = psi_policy_open(&pc, err);
+	if (!o->roots && own_ca(o, path, sizeof(path), err) != 0)
+		return -EIO;
+	snprintf(roots, sizeof(roots), "certificates.roots='%s'", o->roots ? o->roots : path);
+	ov[cnt++] = (struct psi_config_override){.text = roots};
+	for (uint32_t i = 0; i < o->set_cnt; i++)
+		ov[cnt++] = (struct psi_config_override){.text = o->set[i]};
+	e->cfg = psi_config_open(o->config, ov, cnt, err);
+	if (e->cfg)
+		e->policy = psi_policy_open(e->cfg, NULL, err);
 	if (path[0])
 		unlink(path);
 	return e->policy ? 0 : -EINVAL;
@@ -340,6 +346,7 @@ engine_close(struct engine *e, struct psi_err *err)
 	psi_worker_close(e->worker);
 	psi_collector_close(e->collector);
 	psi_policy_close(e->policy);
+	psi_config_close(e->cfg);
 	psi_ring_close(e->ring);
 	if (e->ring) {
 		char lock[80];

@@ -54,6 +54,7 @@ static const char help[] =
 	"  --pps N         of packet time, by which timeouts go (10 M; https 5 M, handshakes 2 M)\n"
 	"  --sweep WHAT=V,V,...   flows, burst, size, workers, live or chains: a table each\n"
 	"  --roots FILE    PEM of CAs that chains are checked against (that of the traffic); '' for none\n"
+	"  --config FILE, --set KEY=VALUE   the collector's policy: pins, rules, certificates (docs: pinsight check)\n"
 	"  --load SHARE    latency: of the highest rate (0.8)   --seconds S   latency, overload: each (3)\n"
 	"  --pin           each worker on a CPU of its own     --no-huge   leave huge pages alone\n"
 	"  --seed N        other traffic\n"
@@ -264,7 +265,7 @@ check(const struct options *o)
 static int
 parse(struct options *o, int argc, char **argv)
 {
-	enum { NUMBER = 256, STAGES, SWEEP, ROOTS };
+	enum { NUMBER = 256, STAGES, SWEEP, ROOTS, CONFIG, SET };
 	static const struct option opts[] = {{"flows", 1, NULL, NUMBER}, {"live", 1, NULL, NUMBER},
 		{"chains", 1, NULL, NUMBER}, {"tls13", 1, NULL, NUMBER}, {"size", 1, NULL, NUMBER},
 		{"zipf", 1, NULL, NUMBER}, {"train", 1, NULL, NUMBER}, {"workers", 1, NULL, NUMBER},
@@ -272,8 +273,8 @@ parse(struct options *o, int argc, char **argv)
 		{"reps", 1, NULL, NUMBER}, {"load", 1, NULL, NUMBER}, {"seconds", 1, NULL, NUMBER},
 		{"seed", 1, NULL, NUMBER}, {"warm", 1, NULL, NUMBER}, {"pps", 1, NULL, NUMBER},
 		{"stages", 1, NULL, STAGES}, {"sweep", 1, NULL, SWEEP}, {"roots", 1, NULL, ROOTS},
-		{"pin", 0, NULL, 'p'}, {"no-huge", 0, NULL, 'n'}, {"json", 0, NULL, 'j'},
-		{"help", 0, NULL, 'h'}, {0}};
+		{"config", 1, NULL, CONFIG}, {"set", 1, NULL, SET}, {"pin", 0, NULL, 'p'},
+		{"no-huge", 0, NULL, 'n'}, {"json", 0, NULL, 'j'}, {"help", 0, NULL, 'h'}, {0}};
 	int c, i, rc;
 	double v;
 
@@ -290,6 +291,13 @@ parse(struct options *o, int argc, char **argv)
 			break;
 		case STAGES: rc = set_stages(o, optarg); break;
 		case SWEEP: o->sweep = optarg; break;
+		case CONFIG: o->config = optarg; break;
+		case SET:
+			if (o->set_cnt == SET_MAX)
+				rc = usage_error("--set: at most %d of them", SET_MAX);
+			else
+				o->set[o->set_cnt++] = optarg;
+			break;
 		case ROOTS: o->roots = optarg; break;
 		case 'p': o->pin = true; break;
 		case 'n': o->no_huge = true; break;
