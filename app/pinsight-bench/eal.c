@@ -78,21 +78,23 @@ lcore_map(char *out, size_t cap, unsigned int lcores, bool pin)
 int
 machine_start(const struct options *o, unsigned int lcores, unsigned int mb, struct psi_err *err)
 {
-	static char map[LANES_MAX * 64 + 2048], mem[16];
+	static char in_memory[] = "--in-memory", map[LANES_MAX * 64 + 2048], mem[16];
 	long free_mb = 2 * read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
-	char *argv[16] = {(char[]){"pinsight-bench"}, (char[]){"--no-pci"},
+	char *argv[] = {(char[]){"pinsight-bench"}, (char[]){"--no-pci"},
 		(char[]){"--no-telemetry"}, (char[]){"--lcores"}, map, (char[]){"-m"}, mem,
-		(char[]){"--log-level"}, (char[]){"*:error"}};
-	int argc = 9;
+		(char[]){"--log-level"}, (char[]){"*:error"}, (char[]){"--no-huge"},
+		(char[]){"--no-shconf"}, NULL};
+	int argc = (int)PSI_COUNT(argv) - 1;
 
 	read_cpu(machine.cpu, sizeof(machine.cpu));
 	lcore_map(map, sizeof(map), lcores, o->pin);
 	snprintf(mem, sizeof(mem), "%u", mb);
 	machine.huge = !o->no_huge && free_mb >= (long)mb;
 	machine.pool_mb = mb;
-	argv[argc++] = machine.huge ? (char[]){"--in-memory"} : (char[]){"--no-huge"};
-	if (!machine.huge)
-		argv[argc++] = (char[]){"--no-shconf"};
+	if (machine.huge) {
+		argv[--argc] = NULL;
+		argv[argc - 1] = in_memory;
+	}
 	if (rte_eal_init(argc, argv) < 0)
 		return psi_err_set(err, -EIO, "DPDK does not start: %s", rte_strerror(rte_errno));
 	machine.tsc_ghz = (double)rte_get_tsc_hz() / 1e9;
