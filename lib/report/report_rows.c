@@ -73,16 +73,15 @@ finding_key(const struct rpt_finding *f, struct rpt_row_key *k)
 	memset(k, 0, sizeof(*k));
 	k->section = f->section;
 	k->class = f->key.class;
-	k->host = f->key.host;
-	if (f->key.issuer && !f->key.host && !f->key.client.len) {
-		k->issuer = f->key.issuer;
-	} else if (
-		!f->key.host) { /* a client's; by issuer, for it may trust one CA and not the other */
-		k->client = f->key.client;
-		k->issuer = f->key.issuer;
-	} else if (f->section == PSI_REPORT_INTERCEPTION) {
-		k->issuer = f->key.issuer;
+	if (f->section == PSI_REPORT_DISTRUST && f->key.client.len) {
+		k->client = f->key.client; /* at whichever host it showed */
+		return;
 	}
+	k->host = f->key.host;
+	if (!f->key.host)
+		k->client = f->key.client;
+	if (f->section == PSI_REPORT_INTERCEPTION || (!k->host && !k->client.len))
+		k->issuer = f->key.issuer;
 }
 
 static void

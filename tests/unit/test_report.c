@@ -142,7 +142,9 @@ test_client_finding(void)
 	take(r, flow("a.example", 5, PSI_CLASS_UNKNOWN_CA, 10));
 	take(r, flow("b.example", 5, PSI_CLASS_UNKNOWN_CA, 11));
 	take(r, flow("b.example", 6, PSI_CLASS_NORMAL, 11));
-	take(r, finding("client_distrusts_ca", "", 5, 0.95, 12));
+	take(r, finding("client_distrusts_ca", "a.example", 5, 0.95,
+			12)); /* one client, told at each host */
+	take(r, finding("client_distrusts_ca", "b.example", 5, 0.9, 12));
 	take(r, finding("no_such_class", "c.example", 0, 0.95, 12));
 	CU_ASSERT_EQUAL(psi_report_finish(r), 0);
 	CU_ASSERT_EQUAL(rows(r, PSI_REPORT_DISTRUST, &row), 1);
