@@ -11,10 +11,11 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-#define REST_MIN_NS  2000u
-#define EPOLL_MS     10 /* how often a core that waits for an interrupt looks after its timeouts */
-#define EPOLL_EVENTS 16
-#define PAUSES	     64
+#define REST_MIN_NS	2000u
+#define EPOLL_MS	10 /* how often a core that waits for an interrupt looks after its timeouts */
+#define EPOLL_EVENTS	16
+#define COLLECTOR_RESTS 4 /* times as long */
+#define PAUSES		64
 
 /* ---- resting ---- */
 
@@ -81,7 +82,10 @@ idle(struct engine_loop *l, const struct psi_config *cfg)
 		for (int i = 0; i < PAUSES; i++)
 			rte_pause();
 		break;
-	case PSI_CONFIG_IDLE_SLEEP: rest(l, cfg->idle.sleep_max_ns); break;
+	case PSI_CONFIG_IDLE_SLEEP:
+		/* Without a port to look after, what comes waits in a queue that has room for much. */
+		rest(l, cfg->idle.sleep_max_ns * (l->worker_cnt ? 1 : COLLECTOR_RESTS));
+		break;
 	case PSI_CONFIG_IDLE_INTERRUPT: wait_for_interrupt(l); break;
 	}
 }
