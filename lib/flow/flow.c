@@ -82,10 +82,10 @@ psi_flow_prefetch(const struct psi_flow_table *t, uint32_t hash)
 }
 
 /* Where the tags know nothing of the flow, what is written when it is made. */
-void
+uint32_t
 psi_flow_prefetch_entry(const struct psi_flow_table *t, uint32_t hash)
 {
-	uint32_t b = bucket_of(t, hash);
+	uint32_t b = bucket_of(t, hash), i = b * WAYS;
 	uint32_t mask = match(&t->tags[b], tag_of(hash));
 
 	if (psi_unlikely(!mask)) {
@@ -93,9 +93,11 @@ psi_flow_prefetch_entry(const struct psi_flow_table *t, uint32_t hash)
 		__builtin_prefetch(&t->due[b]);
 		mask = match(&t->tags[b], TAG_FREE);
 	}
-	if (mask)
-		__builtin_prefetch(
-			&t->entries[(size_t)b * WAYS + (unsigned int)__builtin_ctz(mask)]);
+	if (mask) {
+		i += (unsigned int)__builtin_ctz(mask);
+		__builtin_prefetch(&t->entries[i], 1);
+	}
+	return i;
 }
 
 struct psi_flow *
@@ -282,16 +284,33 @@ psi_flow_get(struct psi_flow_table *t, const struct psi_tuple *key, uint32_t has
 		return NULL;
 	i = (size_t)b * WAYS + (unsigned int)__builtin_ctz(mask);
 	f = &t->entries[i];
-	*f = (struct psi_flow){.tuple = *key,
-		.cold = PSI_FLOW_COLD_NONE,
-		.last_ms = (uint32_t)now_ms,
-		.tag = tag_of(hash)};
-	t->tags[b].way[i % WAYS] = f->tag;
+	*f = (struct psi_flow){
+		.tuple = *key, .last_ms = (uint32_t)now_ms, .cold = PSI_FLOW_COLD_NONE};
+	t->tags[b].way[i % WAYS] = tag_of(hash);
 	set_state(t, i, state);
 	bring_forward(t, b, due_of(t, f));
 	t->alive++;
 	*made = true;
 	return f;
+}
+
+uint32_t
+psi_flow_index(const struct psi_flow_table *t, const struct psi_flow *f)
+{
+	return (uint32_t)index_of(t, f);
+}
+
+uint32_t
+psi_flow_slots(const struct psi_flow_table *t)
+{
+	return t->bucket_cnt * WAYS;
+}
+
+struct psi_flow *
+psi_flow_at(struct psi_flow_table *t, uint32_t i)
+{
+	PSI_ASSERT(i < psi_flow_slots(t), "an entry of this table");
+	return t->tags[i / WAYS].way[i % WAYS] == TAG_FREE ? NULL : &t->entries[i];
 }
 
 uint32_t

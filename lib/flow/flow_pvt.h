@@ -26,7 +26,7 @@ struct states {
 } __attribute__((aligned(32)));
 
 /* In memory: this, then the entries, the tags, the states, the due times. Way w of bucket b is entry b * WAYS + w.
- * Invariants: tags[b].way[w] is TAG_FREE exactly when that entry's state is PSI_FLOW_FREE, else the entry's tag;
+ * Invariants: tags[b].way[w] is TAG_FREE exactly when that entry's state is PSI_FLOW_FREE, else the tag of its hash;
  * states[b].way[w] is the entry's state;
  * due[b] is not later than the first moment at which an entry of b could have outlived its timeout. */
 struct psi_flow_table {

@@ -5,7 +5,7 @@
  * tuple. The hash is keyed per start, so that nobody outside can aim at one bucket. A full bucket gives up what is past
  * its timeout, else its least valuable entry, in the order of enum psi_flow_state below (closed first, a live handshake
  * last), of the same state the one silent for longest (of up to 8 looked at).
- * Out of scope: what a flow means. `cold` is the caller's index of whatever it keeps beside the entry.
+ * Out of scope: what a flow means. What is the caller's in an entry is never read here.
  * Thread: the worker that owns the table; no function may be called from another. */
 #ifndef PSI_FLOW_H
 #define PSI_FLOW_H
@@ -30,12 +30,17 @@ enum psi_flow_state {
 /* The hot entry: one cache line. */
 struct psi_flow {
 	struct psi_tuple tuple; /* the table's: never written by the caller */
-	uint32_t cold;		/* caller's, PSI_FLOW_COLD_NONE in a new entry */
 	uint32_t last_ms;	/* time of the last psi_flow_touch, low 32 bits of milliseconds */
-	uint8_t state;		/* enum psi_flow_state; change it with psi_flow_set_state */
-	uint8_t flags;		/* caller's, 0 in a new entry */
-	uint16_t tag;		/* the table's */
-	uint32_t user[2];	/* caller's, 0 in a new entry */
+	union {
+		struct {
+			uint8_t state; /* enum psi_flow_state; change it with psi_flow_set_state */
+			uint8_t flags; /* caller's, 0 in a new entry */
+			uint16_t user16; /* caller's, 0 in a new entry */
+			uint32_t cold;	 /* caller's, PSI_FLOW_COLD_NONE in a new entry */
+		};
+		uint64_t word; /* these four, to be read and written at once */
+	};
+	uint32_t user[2]; /* caller's, 0 in a new entry */
 } __attribute__((aligned(64)));
 _Static_assert(sizeof(struct psi_flow) == 64, "one cache line a flow");
 
@@ -72,10 +77,12 @@ void psi_flow_stop(struct psi_flow_table *t);
 /* ---- hot ---- */
 
 /* psi_flow_hash: the hash of a tuple under this table's key.
- * psi_flow_prefetch: asks for the bucket's tags; psi_flow_prefetch_entry: for the entry that the tags point to. */
+ * psi_flow_prefetch: asks for the bucket's tags; psi_flow_prefetch_entry: for the entry that the tags point to. Returns
+ * the number of that entry (psi_flow_index), so that the caller can ask for what it keeps beside it; of any entry when
+ * there is none. */
 uint32_t psi_flow_hash(const struct psi_flow_table *t, const struct psi_tuple *key);
 void psi_flow_prefetch(const struct psi_flow_table *t, uint32_t hash);
-void psi_flow_prefetch_entry(const struct psi_flow_table *t, uint32_t hash);
+uint32_t psi_flow_prefetch_entry(const struct psi_flow_table *t, uint32_t hash);
 
 /* psi_flow_find: the live entry of key, or NULL. The pointer is good until the next psi_flow_get, _age or _stop. */
 struct psi_flow *
@@ -106,6 +113,12 @@ void psi_flow_free(struct psi_flow_table *t, struct psi_flow *f);
  * psi_flow_age_all looks at all of them: for a capture whose clock jumps. */
 uint32_t psi_flow_age(struct psi_flow_table *t, uint64_t now_ms, uint32_t budget);
 uint32_t psi_flow_age_all(struct psi_flow_table *t, uint64_t now_ms);
+
+/* psi_flow_index: the number of an entry, below psi_flow_slots, the same for all of its life: the caller may keep more
+ * of a flow in an array of its own. psi_flow_at: the entry of a number, NULL when it is free. */
+uint32_t psi_flow_index(const struct psi_flow_table *t, const struct psi_flow *f);
+uint32_t psi_flow_slots(const struct psi_flow_table *t);
+struct psi_flow *psi_flow_at(struct psi_flow_table *t, uint32_t i);
 
 /* psi_flow_buckets: how many there are, 32 flows each: a round of psi_flow_age.
  * psi_flow_alive: entries in use, closed ones included. */

@@ -25,10 +25,9 @@ struct psi_tls_skim {
 /* psi_tls_skim_init goes on where the parser of a decided handshake stands. */
 void psi_tls_skim_init(struct psi_tls_skim *s, const struct psi_tls *t);
 
-/* psi_tls_skim_push: the next bytes of a side. Returns how many bytes behind them need not be seen.
+/* psi_tls_skim_push: the next bytes of a side. Returns how many bytes behind them need not be seen, at most 18432.
  * psi_tls_skim_gap: bytes were lost; reading goes on at the next span that begins like a record. Returns 0. */
-uint32_t
-psi_tls_skim_push(struct psi_tls_skim *s, unsigned int side, const uint8_t *p, uint32_t len);
-uint32_t psi_tls_skim_gap(struct psi_tls_skim *s, unsigned int side);
+uint32_t psi_tls_skim_push(struct psi_tls_skim_side *d, const uint8_t *p, uint32_t len);
+uint32_t psi_tls_skim_gap(struct psi_tls_skim_side *d);
 
 #endif

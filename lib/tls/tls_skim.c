@@ -41,10 +41,8 @@ on_header(struct psi_tls_skim_side *d, const uint8_t *h)
 }
 
 uint32_t
-psi_tls_skim_push(struct psi_tls_skim *s, unsigned int side, const uint8_t *p, uint32_t len)
+psi_tls_skim_push(struct psi_tls_skim_side *d, const uint8_t *p, uint32_t len)
 {
-	struct psi_tls_skim_side *d = &s->side[side];
-
 	if (d->lost) { /* segments often begin with a record: that is where sync is found again */
 		if (len < HDR_LEN || !plausible(p))
 			return 0;
@@ -73,9 +71,9 @@ psi_tls_skim_push(struct psi_tls_skim *s, unsigned int side, const uint8_t *p, u
 }
 
 uint32_t
-psi_tls_skim_gap(struct psi_tls_skim *s, unsigned int side)
+psi_tls_skim_gap(struct psi_tls_skim_side *d)
 {
-	s->side[side].lost = 1;
-	s->side[side].hdr_have = 0;
+	d->lost = 1;
+	d->hdr_have = 0;
 	return 0;
 }

@@ -3,6 +3,37 @@
  * handshake is decided, to the skimmer that reads record headers only. */
 #include "worker_pvt.h"
 
+/* So that the begin of a thin flow is told, roughly, though it does not remember it: every mark_step-th of all, and
+ * every second of them forgotten when there are too many. */
+static void
+mark(struct psi_worker *w, uint64_t ts_ns)
+{
+	uint32_t n = 0;
+
+	if (w->next_id & (w->mark_step - 1))
+		return;
+	if (w->mark_cnt == PSI_COUNT(w->mark)) {
+		w->mark_step *= 2;
+		for (uint32_t i = 0; i < w->mark_cnt; i++)
+			if (!(w->mark[i].id & (w->mark_step - 1)))
+				w->mark[n++] = w->mark[i];
+		w->mark_cnt = n;
+		if (w->next_id & (w->mark_step - 1))
+			return;
+	}
+	w->mark[w->mark_cnt].id = w->next_id;
+	w->mark[w->mark_cnt++].ns = ts_ns;
+}
+
+void
+conn_count(struct conn *c, const struct psi_pkt *p, uint32_t wire_len, uint64_t ts_ns)
+{
+	c->pkts[p->sender]++;
+	c->bytes[p->sender] += wire_len;
+	if (ts_ns > c->last_ns)
+		c->last_ns = ts_ns;
+}
+
 struct conn *
 conn_open(struct psi_worker *w, struct psi_flow *f, const struct psi_pkt *p, uint64_t ts_ns)
 {
@@ -21,6 +52,7 @@ conn_open(struct psi_worker *w, struct psi_flow *f, const struct psi_pkt *p, uin
 	c->flow = f;
 	c->id = (uint64_t)w->cfg.id << 48 | ++w->next_id;
 	c->start_ns = c->last_ns = ts_ns;
+	mark(w, ts_ns);
 	c->hs = c->next = c->prev = PSI_POOL_NONE;
 	c->first = *p;
 	c->client = c->syn_side = -1;
@@ -106,7 +138,7 @@ on_data(void *ctx, unsigned int side, const uint8_t *p, uint32_t len, void *ref,
 	struct hs *h = hs_of(w, w->cur);
 
 	if (!h)
-		return psi_tls_skim_push(&w->cur->skim, side, p, len);
+		return psi_tls_skim_push(&w->cur->skim.side[side], p, len);
 	w->cur_ref = ref;
 	if (psi_tls_start_done(&h->start, side))
 		return to_tls(w, h, side, p, len, ts_ns);
@@ -121,7 +153,7 @@ on_gap(void *ctx, unsigned int side, uint32_t len, uint64_t ts_ns)
 	uint32_t skip = 0;
 
 	if (!h)
-		return psi_tls_skim_gap(&w->cur->skim, side);
+		return psi_tls_skim_gap(&w->cur->skim.side[side]);
 	if (!psi_tls_start_done(&h->start, side)) {
 		int rc = psi_tls_start_gap(&h->start, side, len);
 

@@ -22,7 +22,8 @@ struct psi_worker_config {
 	struct psi_flow_config flow; /* hash_key also keys the hashes of chains and hellos */
 	struct psi_stream_config stream;
 	struct psi_frag_config frag;
-	uint32_t conn_max;	/* connections whose payload is followed at once */
+	uint32_t
+		conn_max; /* connections at once that are more than thin: in their handshake, ending, with a hole */
 	uint32_t handshake_max; /* of them, those within their handshake */
 	uint32_t chain_max;	/* certificate messages in flight at once */
 	uint32_t chain_seg_max; /* mbufs that they hold, all together */

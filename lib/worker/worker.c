@@ -41,6 +41,18 @@ worker_flow_gone(void *ctx, struct psi_flow *f, enum psi_flow_why why)
 	psi_stat_inc(&w->stats, f->state == PSI_FLOW_CLOSED ? closed_stat(f) : by[why].stat);
 	if (c)
 		conn_end(w, c, by[why].why);
+	else if (f->flags & FLOW_THIN)
+		thin_end(w, f, by[why].why);
+}
+
+static inline void
+set_now(struct psi_worker *w, uint64_t ns)
+{
+	if (ns <= w->now_ns)
+		return;
+	w->now_ns = ns;
+	w->now_ms = ns / 1000000u;
+	w->now_us = (uint32_t)(ns / 1000u % 1000u);
 }
 
 /* Timeouts follow packet time. Every second of it the whole table has been looked at once, a share a burst. */
@@ -55,9 +67,9 @@ age(struct psi_worker *w)
 	w->aged_ns = w->now_ns;
 	psi_frag_expire(w->frags, w->now_ns);
 	if (ms >= 1000)
-		psi_flow_age_all(w->flows, w->now_ns / 1000000u);
+		psi_flow_age_all(w->flows, w->now_ms);
 	else
-		psi_flow_age(w->flows, w->now_ns / 1000000u,
+		psi_flow_age(w->flows, w->now_ms,
 			(uint32_t)((uint64_t)psi_flow_buckets(w->flows) * ms / 1000u) + 1);
 }
 
@@ -73,15 +85,6 @@ other_packet(struct psi_worker *w, struct psi_flow *f, const struct psi_pkt *p)
 		((f->flags & FLOW_RST) ||
 			(f->flags & (FLOW_FIN_0 | FLOW_FIN_1)) == (FLOW_FIN_0 | FLOW_FIN_1)))
 		psi_flow_set_state(w->flows, f, PSI_FLOW_CLOSED);
-}
-
-static void
-count_packet(struct conn *c, const struct psi_pkt *p, uint32_t wire_len, uint64_t ts_ns)
-{
-	c->pkts[p->sender]++;
-	c->bytes[p->sender] += wire_len;
-	if (ts_ns > c->last_ns)
-		c->last_ns = ts_ns;
 }
 
 static void
@@ -129,6 +132,17 @@ reused(struct psi_worker *w, struct psi_flow *f)
 	psi_flow_free(w->flows, f);
 }
 
+/* A SYN of a flow that was thin: its number is that of the first one if it may be. */
+static void
+recall_start(struct conn *c, const struct psi_pkt *p)
+{
+	struct psi_stream_side *s = &c->stream.side[p->sender];
+	uint32_t start = p->tcp_seq + 1;
+
+	if ((uint8_t)start == c->start_low[p->sender] && s->high - start <= c->bytes[p->sender])
+		s->start = start;
+}
+
 /* begins_anew: a SYN that cannot belong to the connection that f was: its ports are used again. The stream is told of
  * a SYN that can. */
 static bool
@@ -138,6 +152,8 @@ begins_anew(const struct psi_flow *f, struct conn *c, const struct psi_pkt *p)
 
 	if (!(p->tcp_flags & TCP_SYN))
 		return false;
+	if (c && c->woken)
+		recall_start(c, p);
 	if (!c)
 		return first && (f->state == PSI_FLOW_CLOSED || f->state == PSI_FLOW_OTHER);
 	if (first && c->lingers && p->tcp_seq + 1 != c->stream.side[p->sender].start)
@@ -145,11 +161,12 @@ begins_anew(const struct psi_flow *f, struct conn *c, const struct psi_pkt *p)
 	return !psi_stream_syn(&c->stream, p->sender, p->tcp_seq);
 }
 
-/* The entry of a packet's flow, made if the packet is worth one; NULL if it is not or there is no room. */
+/* The entry of a packet's flow: f if it has one, else made if the packet is worth it; NULL if it is not or there is no
+ * room. */
 static struct psi_flow *
-flow_of(struct psi_worker *w, const struct psi_pkt *p, uint32_t hash, uint64_t ts_ns)
+flow_of(struct psi_worker *w, struct psi_flow *f, const struct psi_pkt *p, uint32_t hash,
+	uint64_t ts_ns)
 {
-	struct psi_flow *f = psi_flow_find(w->flows, &p->tuple, hash);
 	struct conn *c = f ? conn_of(w, f) : NULL;
 	bool made = false;
 
@@ -164,8 +181,7 @@ flow_of(struct psi_worker *w, const struct psi_pkt *p, uint32_t hash, uint64_t t
 		return NULL;
 	}
 	f = psi_flow_get(w->flows, &p->tuple, hash,
-		p->payload_len ? PSI_FLOW_HANDSHAKE : PSI_FLOW_HALF_OPEN, w->now_ns / 1000000u,
-		&made);
+		p->payload_len ? PSI_FLOW_HANDSHAKE : PSI_FLOW_HALF_OPEN, w->now_ms, &made);
 	if (!f)
 		return NULL;
 	psi_stat_inc(&w->stats, PSI_STAT_flow_opened);
@@ -184,12 +200,21 @@ tcp_packet(struct psi_worker *w, struct rte_mbuf *m, const struct psi_pkt *p, ui
 	uint64_t ts_ns, uint32_t wire_len)
 {
 	uint64_t no_flow = psi_stat_get(&w->stats, PSI_STAT_pkt_no_flow);
-	struct psi_flow *f = flow_of(w, p, hash, ts_ns);
+	struct psi_flow *f = psi_flow_find(w->flows, &p->tuple, hash);
 	struct conn *c;
 
+	if (psi_likely(f && f->flags & FLOW_THIN)) {
+		if (psi_likely(thin_packet(w, f, m, p, ts_ns, wire_len)))
+			return true;
+		if (!thin_wake(w, f)) {
+			thin_blind(w, f, p, ts_ns, wire_len);
+			return true;
+		}
+	}
+	f = flow_of(w, f, p, hash, ts_ns);
 	if (!f)
 		return psi_stat_get(&w->stats, PSI_STAT_pkt_no_flow) != no_flow;
-	psi_flow_touch(f, w->now_ns / 1000000u);
+	psi_flow_touch(f, w->now_ms);
 	c = conn_of(w, f);
 	if (!c && f->state == PSI_FLOW_HALF_OPEN && p->payload_len) {
 		psi_flow_set_state(w->flows, f, PSI_FLOW_HANDSHAKE);
@@ -199,7 +224,7 @@ tcp_packet(struct psi_worker *w, struct rte_mbuf *m, const struct psi_pkt *p, ui
 		other_packet(w, f, p);
 		return true;
 	}
-	count_packet(c, p, wire_len, ts_ns);
+	conn_count(c, p, wire_len, ts_ns);
 	if (p->tcp_flags & TCP_ACK)
 		psi_stream_ack(&c->stream, p->sender, p->tcp_ack, p->tcp_win);
 	if (p->payload_len)
@@ -215,6 +240,8 @@ tcp_packet(struct psi_worker *w, struct rte_mbuf *m, const struct psi_pkt *p, ui
 		fin(w, c, p, ts_ns);
 	if (p->tcp_flags & TCP_RST)
 		rst(w, c, p, ts_ns);
+	if (c->told)
+		thin_sleep(w, c);
 	return true;
 }
 
@@ -247,8 +274,7 @@ act(struct psi_worker *w, struct rte_mbuf *m, unsigned int i, uint64_t ts_ns, ui
 {
 	enum psi_stat s = rc_stat[w->rc[i]];
 
-	if (ts_ns > w->now_ns)
-		w->now_ns = ts_ns;
+	set_now(w, ts_ns);
 	if (w->rc[i] == PSI_NET_TCP && !tcp_packet(w, m, &w->pkt[i], w->hash[i], ts_ns, wire_len))
 		s = PSI_STAT_pkt_drop_flow_full;
 	if (w->rc[i] == PSI_NET_TCP && psi_unlikely(w->pkt[i].tunnel_cnt))
@@ -266,8 +292,7 @@ psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 	PSI_ASSERT(n <= PSI_WORKER_BURST, "a burst is at most PSI_WORKER_BURST packets");
 	if (!n)
 		return;
-	if (ts_ns[0] > w->now_ns)
-		w->now_ns = ts_ns[0];
+	set_now(w, ts_ns[0]);
 	if (!w->aged_ns)
 		w->aged_ns = w->now_ns;
 	age(w);
@@ -277,7 +302,8 @@ psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 	}
 	for (uint16_t i = 0; i < n; i++)
 		if (w->rc[i] == PSI_NET_TCP)
-			psi_flow_prefetch_entry(w->flows, w->hash[i]);
+			__builtin_prefetch(
+				&w->thin[psi_flow_prefetch_entry(w->flows, w->hash[i])], 1);
 	psi_stat_add(&w->stats, PSI_STAT_pkt_rx, n);
 	psi_stat_add(&w->stats, PSI_STAT_pkt_rx_bytes, bytes);
 	for (uint16_t i = 0; i < n; i++)
@@ -290,8 +316,7 @@ psi_worker_idle(struct psi_worker *w, uint64_t now_ns)
 {
 	if (!w->aged_ns) /* nothing came yet, so there is nothing to age */
 		return;
-	if (now_ns > w->now_ns)
-		w->now_ns = now_ns;
+	set_now(w, now_ns);
 	age(w);
 }
 

@@ -92,6 +92,12 @@ lay_out(struct psi_worker *w, struct psi_err *err)
 	w->flows = psi_flow_init(flow_mem, &w->cfg.flow, &w->stats, worker_flow_gone, w);
 	w->streams = psi_stream_init(stream_mem, &w->cfg.stream, &conn_stream_ops, &w->stats);
 	w->frags = psi_frag_open(&w->cfg.frag, &w->stats);
+	if (w->flows) {
+		w->thin = area(w, psi_flow_slots(w->flows) * sizeof(*w->thin));
+		w->thin_more = area(w, psi_flow_slots(w->flows) * sizeof(*w->thin_more));
+		if (!w->thin || !w->thin_more)
+			return psi_err_set(err, -ENOMEM, "no memory for the tables of a worker");
+	}
 	if (!w->flows || !w->streams || !w->frags)
 		return psi_err_set(err, -EINVAL, "a worker's tables cannot have that size");
 	return 0;
@@ -113,6 +119,7 @@ psi_worker_open(const struct psi_worker_config *cfg, struct psi_handoff *out,
 	w->full = full;
 	w->full_ctx = ctx;
 	w->linger_first = w->linger_last = PSI_POOL_NONE;
+	w->mark_step = 1;
 	if (lay_out(w, err) != 0) {
 		psi_worker_close(w);
 		return NULL;
@@ -131,33 +138,47 @@ psi_worker_close(struct psi_worker *w)
 	free(w);
 }
 
+struct told {
+	uint64_t id;
+	struct psi_flow *flow;
+};
+
 static int
 by_id(const void *a, const void *b)
 {
-	const struct conn *x = *(struct conn *const *)a, *y = *(struct conn *const *)b;
+	const struct told *x = a, *y = b;
 
 	return x->id < y->id ? -1 : x->id > y->id;
 }
 
-/* The table gives up its entries in its own order, which nobody could explain; connections are ended before, oldest
- * first. A connection in use is one that its entry points back to. */
+/* The table gives up its entries in its own order, which nobody could explain; flows that are followed are ended before,
+ * oldest first. */
 static void
 end_in_order(struct psi_worker *w)
 {
-	struct conn **all = malloc((w->conns.used + 1) * sizeof(struct conn *));
+	struct told *all = malloc((psi_flow_alive(w->flows) + 1u) * sizeof(*all));
 	uint32_t n = 0;
 
 	if (!all)
 		return; /* psi_flow_stop ends them all the same */
-	for (uint32_t i = 0; i < w->conns.cnt && n < w->conns.used; i++) {
-		struct conn *c = psi_pool_at(&w->conns, i);
+	for (uint32_t i = 0; i < psi_flow_slots(w->flows); i++) {
+		struct psi_flow *f = psi_flow_at(w->flows, i);
+		const struct conn *c = f ? conn_of(w, f) : NULL;
 
-		if (c->flow && c->flow->cold == i && c->flow->state != PSI_FLOW_FREE)
-			all[n++] = c;
+		if (c)
+			all[n++] = (struct told){c->id, f};
+		else if (f && f->flags & FLOW_THIN)
+			all[n++] = (struct told){thin_id(w, f), f};
 	}
-	qsort(all, n, sizeof(struct conn *), by_id);
-	for (uint32_t i = 0; i < n; i++)
-		conn_end(w, all[i], PSI_WHY_STOP);
+	qsort(all, n, sizeof(*all), by_id);
+	for (uint32_t i = 0; i < n; i++) {
+		struct conn *c = conn_of(w, all[i].flow);
+
+		if (c)
+			conn_end(w, c, PSI_WHY_STOP);
+		else
+			thin_end(w, all[i].flow, PSI_WHY_STOP);
+	}
 	free(all);
 }
 
@@ -171,7 +192,8 @@ psi_worker_stop(struct psi_worker *w)
 	PSI_ASSERT(w->conns.used == 0 && w->hss.used == 0 && w->chains.used == 0,
 		"every connection was given back");
 	PSI_ASSERT(psi_stream_held(w->streams) == 0, "no segment is held");
-	w->now_ns = w->aged_ns = 0; /* what comes next may have another time */
+	w->now_ns = w->now_ms = w->now_us = w->aged_ns =
+		0; /* what comes next may have another time */
 }
 
 struct psi_stats *

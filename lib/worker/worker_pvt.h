@@ -21,9 +21,26 @@ enum flow_flag {
 	FLOW_FIN_0 = 1, /* side 0 sent FIN; side 1: << 1 */
 	FLOW_FIN_1 = 2,
 	FLOW_RST = 4,
+	FLOW_THIN =
+		8, /* thin.c: no connection, the caller's part of the entry and the arrays are in use */
 };
 
-/* What a connection is, beside its hot entry, from its first payload (or SYN, while there is room) to its end. */
+/* An established flow beside its entry: what changes with its packets, and what does not (thin.c). */
+struct thin {
+	uint64_t dir[2];
+};
+enum { GAPS_BITS = 6, RETRANS_BITS = 8, OOO_BITS = 6 };
+struct thin_more {
+	uint32_t id_low; /* of 40 bits */
+	uint32_t id_high : 8, client : 2, syn_side : 2,
+		retrans : RETRANS_BITS, ooo : OOO_BITS, gaps : GAPS_BITS;
+	uint8_t note[2]; /* enum psi_stream_note, by side */
+	uint8_t start_low[2];
+};
+_Static_assert(sizeof(struct thin) == 16 && sizeof(struct thin_more) == 12, "28 bytes a flow");
+
+/* What a connection is, beside its hot entry, from its first payload (or SYN, while there is room) until it is
+ * established, and from its first surprise after that to its end. */
 struct conn {
 	struct psi_stream stream;
 	struct psi_tls_skim skim; /* once the handshake is decided */
@@ -43,6 +60,8 @@ struct conn {
 	uint8_t told;		      /* 1: a HANDSHAKE record was made */
 	uint8_t is_tls, lingers;
 	uint8_t no_room; /* 1: there was no struct hs when its payload began; none is taken later */
+	uint8_t woken;	 /* 1: it was thin before; stream.side.start is a guess */
+	uint8_t start_low[2]; /* then: the low byte of the true one */
 };
 
 /* A certificate message on its way by: spans of it, by reference. */
@@ -94,11 +113,22 @@ struct psi_worker {
 	struct psi_handoff *out;
 	bool (*full)(void *ctx);
 	void *full_ctx;
-	uint64_t now_ns;  /* largest packet time seen */
+	uint64_t now_ns; /* largest packet time seen */
+	uint64_t now_ms; /* the same in milliseconds, and what is left of it in microseconds */
+	uint32_t now_us;
 	uint64_t aged_ns; /* up to when the flow table was aged */
 	uint64_t next_id;
 	uint32_t chain_segs; /* mbufs held for chains */
 	uint32_t linger_first, linger_last;
+	struct thin *thin; /* by the number of the flow's entry, as is the next */
+	struct thin_more *thin_more;
+	struct conn scratch; /* a thin flow for the time of a call */
+	struct {
+		uint64_t id, ns;
+	} mark[256]; /* when flows began: of those whose id is a multiple of mark_step */
+	uint32_t mark_cnt;
+	uint64_t mark_step; /* a power of two */
+	bool awake;	    /* tests only: no flow is made thin */
 	struct fp_entry *fp;
 	struct fp_entry *fps;
 	struct sent_entry *sent;
@@ -114,7 +144,7 @@ struct psi_worker {
 	struct {
 		void *p;
 		size_t len;
-	} area[8];
+	} area[12];
 	unsigned int area_cnt;
 };
 
@@ -129,6 +159,23 @@ void conn_closing(struct psi_worker *w, struct conn *c, uint64_t ts_ns);
 void conn_end(struct psi_worker *w, struct conn *c, enum psi_rec_why why);
 void conn_linger_expire(struct psi_worker *w, bool all);
 extern const struct psi_stream_ops conn_stream_ops;
+
+void conn_count(struct conn *c, const struct psi_pkt *p, uint32_t wire_len, uint64_t ts_ns);
+
+/* thin.c: an established flow without a connection.
+ * thin_packet: the next packet of one; false, and nothing done, when that takes more than a thin flow is.
+ * thin_sleep makes a connection one if it fits; then it is given back, and c is no more.
+ * thin_wake makes it a connection again; NULL without room: thin_blind then counts the packet, and ends the flow with
+ *   a FIN or RST.
+ * thin_end tells the end of one. thin_id: its number. */
+bool thin_packet(struct psi_worker *w, struct psi_flow *f, const struct rte_mbuf *m,
+	const struct psi_pkt *p, uint64_t ts_ns, uint32_t wire_len);
+bool thin_sleep(struct psi_worker *w, struct conn *c);
+struct conn *thin_wake(struct psi_worker *w, struct psi_flow *f);
+void thin_blind(struct psi_worker *w, struct psi_flow *f, const struct psi_pkt *p, uint64_t ts_ns,
+	uint32_t wire_len);
+void thin_end(struct psi_worker *w, struct psi_flow *f, enum psi_rec_why why);
+uint64_t thin_id(struct psi_worker *w, const struct psi_flow *f);
 
 /* worker.c: the flow table's callback. */
 void worker_flow_gone(void *ctx, struct psi_flow *f, enum psi_flow_why why);
@@ -156,7 +203,9 @@ hs_of(struct psi_worker *w, const struct conn *c)
 static inline struct conn *
 conn_of(struct psi_worker *w, const struct psi_flow *f)
 {
-	return f->cold == PSI_FLOW_COLD_NONE ? NULL : psi_pool_at(&w->conns, f->cold);
+	if (f->flags & FLOW_THIN || f->cold == PSI_FLOW_COLD_NONE)
+		return NULL;
+	return psi_pool_at(&w->conns, f->cold);
 }
 
 #endif
