@@ -230,7 +230,7 @@ open_engine(struct run *r, struct psi_err *err)
 	if (!(r->policy = psi_policy_open(r->cfg, &listener, err)) || open_keys(r, err) != 0)
 		return -EINVAL;
 	psi_collector_defaults(&cc);
-	psi_collector_population(&cc, r->cfg);
+	cc.population = r->policy->population;
 	cc.policy = r->policy;
 	cc.keys = r->keys;
 	cc.sink = on_event;

@@ -218,7 +218,6 @@ open_all(struct engine *e, struct psi_config *cfg, struct psi_err *err)
 	g = generation_open(e, cfg, err);
 	if (!g)
 		return -EINVAL;
-	e->first_cfg = NULL; /* the generation's now */
 	atomic_store_explicit(&e->gen, g, memory_order_release);
 	e->identity = sizes_identity(cfg);
 	say_layout(e);
@@ -259,7 +258,7 @@ engine_close(struct engine *e)
 		psi_nic_close(&e->port[i].nic);
 	rss_close(e);
 	steer_close(e);
-	generation_close(atomic_load_explicit(&e->gen, memory_order_relaxed));
+	generation_close(e, atomic_load_explicit(&e->gen, memory_order_relaxed));
 	psi_config_close(e->first_cfg);
 	for (unsigned int i = 0; i <= ENGINE_NODE_MAX; i++)
 		rte_mempool_free(e->pool[i]);

@@ -121,7 +121,8 @@ struct engine {
 	const struct psi_config_override *ov;
 	uint32_t ov_cnt;
 	void (*on_problem)(void *ctx, const struct psi_config_problem *p);
-	struct psi_config *first_cfg; /* until the first generation has it */
+	struct psi_config
+		*first_cfg; /* what it was started with, and what only a restart changes */
 	struct engine_clock clock;
 	_Atomic(struct generation *) gen;
 	pthread_mutex_t
@@ -212,7 +213,7 @@ void rss_judge(struct engine *e);
 
 /* reload.c */
 struct generation *generation_open(struct engine *e, struct psi_config *cfg, struct psi_err *err);
-void generation_close(struct generation *g);
+void generation_close(struct engine *e, struct generation *g);
 bool engine_reload(struct engine *e);
 
 /* telemetry.c */

@@ -86,7 +86,7 @@ collector_open(struct engine_collector *k, struct psi_err *err)
 	cc.chain_max = g->cfg->certificates.max;
 	cc.join_max = g->cfg->collector.joins;
 	cc.handshakes = g->cfg->events.handshakes;
-	psi_collector_population(&cc, g->cfg);
+	cc.population = g->policy->population;
 	cc.population.seed = rc.generation;
 	cc.policy = g->policy;
 	cc.sink = on_event;

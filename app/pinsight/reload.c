@@ -40,12 +40,13 @@ generation_open(struct engine *e, struct psi_config *cfg, struct psi_err *err)
 }
 
 void
-generation_close(struct generation *g)
+generation_close(struct engine *e, struct generation *g)
 {
 	if (!g)
 		return;
 	psi_policy_close(g->policy);
-	psi_config_close(g->cfg);
+	if (g->cfg != e->first_cfg)
+		psi_config_close(g->cfg);
 	free(g);
 }
 
@@ -63,7 +64,7 @@ replace(struct engine *e, struct generation *g)
 	token = rte_rcu_qsbr_start(e->rcu);
 	for (int i = 0; i < GRACE_MS * 5; i++) {
 		if (rte_rcu_qsbr_check(e->rcu, token, false)) {
-			generation_close(old);
+			generation_close(e, old);
 			return;
 		}
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &ts, NULL);
@@ -85,7 +86,6 @@ refused(struct engine *e, const struct psi_err *err)
 bool
 engine_reload(struct engine *e)
 {
-	const struct psi_config *was = generation_of(e)->cfg;
 	struct psi_err err = {""};
 	struct psi_config *cfg = engine_config(e, &err);
 	struct generation *g;
@@ -99,7 +99,7 @@ engine_reload(struct engine *e)
 		psi_config_close(cfg);
 		return refused(e, &err);
 	}
-	cnt = psi_config_diff(was, cfg, names, sizeof(names));
+	cnt = psi_config_diff(e->first_cfg, cfg, names, sizeof(names));
 	log_level(cfg->log.level);
 	psi_eal_log_level(cfg->log.dpdk);
 	e->reloads++;

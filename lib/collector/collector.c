@@ -12,19 +12,6 @@ psi_collector_defaults(struct psi_collector_config *cfg)
 }
 
 void
-psi_collector_population(struct psi_collector_config *cfg, const struct psi_config *from)
-{
-	psi_population_defaults(&cfg->population);
-	cfg->population.row_max =
-		from->correlation.enabled ? (uint32_t)from->correlation.relations_max : 0;
-	cfg->population.case_max = (uint32_t)from->correlation.cases_max;
-	cfg->population.half_life_ns = from->correlation.half_life_ns;
-	cfg->population.retry_ns = from->correlation.retry_ns;
-	cfg->population.attempts_min = (uint32_t)from->correlation.attempts_min;
-	cfg->population.report_confidence = (float)from->correlation.report_confidence;
-}
-
-void
 tell_finding(struct psi_collector *c, const struct psi_finding *f, const char *also)
 {
 	struct psi_event_w w;
@@ -99,6 +86,8 @@ psi_collector_set_policy(struct psi_collector *c, struct psi_policy *p)
 	struct psi_policy *before = c->cfg.policy;
 
 	c->cfg.policy = p;
+	if (p && c->population)
+		psi_population_tune(c->population, &p->population);
 	return before;
 }
 

@@ -115,6 +115,18 @@ open_all(struct psi_policy *p, const struct psi_config *cfg,
 	return rc;
 }
 
+static void
+set_population(struct psi_policy *p, const struct psi_config *cfg)
+{
+	psi_population_defaults(&p->population);
+	p->population.row_max = cfg->correlation.enabled ? cfg->correlation.relations_max : 0;
+	p->population.case_max = cfg->correlation.cases_max;
+	p->population.half_life_ns = cfg->correlation.half_life_ns;
+	p->population.retry_ns = cfg->correlation.retry_ns;
+	p->population.attempts_min = cfg->correlation.attempts_min;
+	p->population.report_confidence = (float)cfg->correlation.report_confidence;
+}
+
 struct psi_policy *
 psi_policy_open(const struct psi_config *cfg, const struct psi_policy_listener *listener,
 	struct psi_err *err)
@@ -128,6 +140,7 @@ psi_policy_open(const struct psi_config *cfg, const struct psi_policy_listener *
 	}
 	/* Nothing is published by it: each number once is all that is asked. */
 	p->generation = 1 + atomic_fetch_add_explicit(&generations, 1, memory_order_relaxed);
+	set_population(p, cfg);
 	if (open_all(p, cfg, listener, err) != 0) {
 		psi_policy_close(p);
 		return NULL;

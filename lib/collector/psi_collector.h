@@ -32,9 +32,6 @@ struct psi_collector_config {
 
 /* psi_collector_defaults: what `pinsight read` uses; sink and policy are left NULL. */
 void psi_collector_defaults(struct psi_collector_config *cfg);
-/* psi_collector_population: what a configuration's section `correlation` says; seed 0, which gives the same every time. */
-void psi_collector_population(struct psi_collector_config *cfg, const struct psi_config *from);
-
 struct psi_collector;
 
 /* psi_collector_open: NULL with the reason in err. psi_collector_close frees everything. */

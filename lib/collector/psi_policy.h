@@ -12,13 +12,16 @@
 #include "psi_config.h"
 #include "psi_match.h"
 #include "psi_pins.h"
+#include "psi_population.h"
 #include "psi_trust.h"
 
 struct psi_policy {
 	struct psi_trust *trust; /* what chains are checked against; NULL: their dates only */
 	struct psi_pins *pins;	 /* pinsets and own inspection CAs; NULL: none of either */
 	struct psi_match *match; /* rules and host lists; NULL: none of either */
-	uint64_t generation;	 /* of each policy opened in this process another one, never 0 */
+	struct psi_population_config
+		population;  /* thresholds; of bounds, those at the start stand */
+	uint64_t generation; /* of each policy opened in this process another one, never 0 */
 };
 
 /* What goes wrong, and what an operator may want in the log, beside the error that ends it all. */

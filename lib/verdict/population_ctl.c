@@ -97,6 +97,13 @@ psi_population_open(const struct psi_population_config *cfg, struct psi_err *err
 }
 
 void
+psi_population_tune(struct psi_population *p, const struct psi_population_config *cfg)
+{
+	p->cfg.attempts_min = cfg->attempts_min;
+	p->cfg.report_confidence = cfg->report_confidence;
+}
+
+void
 psi_population_close(struct psi_population *p)
 {
 	if (!p)

@@ -76,6 +76,9 @@ struct psi_population *
 psi_population_open(const struct psi_population_config *cfg, struct psi_err *err);
 void psi_population_close(struct psi_population *p);
 
+/* psi_population_tune: from now on attempts_min and report_confidence are those of cfg; nothing else of it is read. */
+void psi_population_tune(struct psi_population *p, const struct psi_population_config *cfg);
+
 /* What is known of a flow beside its record. */
 struct psi_pop_flow {
 	const struct psi_rec *rec; /* with HANDSHAKE data */

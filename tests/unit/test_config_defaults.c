@@ -72,6 +72,13 @@ test_collector(void)
 	CU_ASSERT_EQUAL(c->collector.joins, cc.join_max);
 	CU_ASSERT_EQUAL(c->events.handshakes, cc.handshakes);
 	CU_ASSERT_STRING_EQUAL(c->certificates.roots, PSI_TRUST_SYSTEM_ROOTS);
+	CU_ASSERT(c->correlation.enabled);
+	CU_ASSERT_EQUAL(c->correlation.relations_max, cc.population.row_max);
+	CU_ASSERT_EQUAL(c->correlation.cases_max, cc.population.case_max);
+	CU_ASSERT_EQUAL(c->correlation.half_life_ns, cc.population.half_life_ns);
+	CU_ASSERT_EQUAL(c->correlation.retry_ns, cc.population.retry_ns);
+	CU_ASSERT_EQUAL(c->correlation.attempts_min, cc.population.attempts_min);
+	CU_ASSERT_EQUAL((float)c->correlation.report_confidence, cc.population.report_confidence);
 }
 
 static void
