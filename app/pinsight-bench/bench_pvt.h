@@ -45,7 +45,7 @@ enum stage {
 	ST_CNT
 };
 
-enum mode { MODE_STAGES, MODE_LATENCY, MODE_OVERLOAD, MODE_RING };
+enum mode { MODE_STAGES, MODE_LATENCY, MODE_OVERLOAD, MODE_TRIAL, MODE_RING, MODE_PORT, MODE_PCAP };
 
 struct options {
 	enum scenario scenario;
@@ -54,7 +54,9 @@ struct options {
 	uint32_t stages; /* bit per enum stage */
 	uint32_t burst, ring, workers, reps, live;
 	uint64_t packets; /* a repetition and stage */
-	double load, seconds;
+	double load, seconds, rate;
+	const char *port,
+		*eal;	   /* PORT: a DPDK port, and DPDK's own options; PCAP: port is a file */
 	double warm;	   /* seconds of packet time before anything counts */
 	const char *sweep; /* "flows=10k,1M"; NULL: none */
 	const char *
@@ -175,7 +177,9 @@ int measure(const struct options *o, struct result *res, uint32_t *cnt, struct p
 void report_rows(const struct options *o, const struct result *res, uint32_t cnt);
 const char *scenario_name(enum scenario s);
 
-/* ---- live.c, ring.c ---- */
+/* ---- live.c, ring.c, port.c ---- */
+int run_port(const struct options *o, struct psi_err *err);
+int run_pcap(const struct options *o, struct psi_err *err);
 int run_live(const struct options *o, struct psi_err *err);
 int run_ring(const struct options *o, struct psi_err *err);
 

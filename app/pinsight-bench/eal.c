@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define ARGS_MAX 64
+
 struct machine machine;
 
 static long
@@ -75,26 +77,40 @@ lcore_map(char *out, size_t cap, unsigned int lcores, bool pin)
 	}
 }
 
+/* The words of --eal behind ours. They stay in use as long as DPDK does. */
+static int
+add_words(char **argv, int argc, const char *words)
+{
+	static char copy[4096];
+	char *save = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", words ? words : "");
+	for (char *w = strtok_r(copy, " ", &save); w && argc + 1 < ARGS_MAX;
+		w = strtok_r(NULL, " ", &save))
+		argv[argc++] = w;
+	return argc;
+}
+
 int
 machine_start(const struct options *o, unsigned int lcores, unsigned int mb, struct psi_err *err)
 {
-	static char in_memory[] = "--in-memory", map[LANES_MAX * 64 + 2048], mem[16];
+	static char in_memory[] = "--in-memory", no_huge[] = "--no-huge",
+		    no_shconf[] = "--no-shconf", map[LANES_MAX * 64 + 2048], mem[16];
 	long free_mb = 2 * read_number("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages");
-	char *argv[] = {(char[]){"pinsight-bench"}, (char[]){"--no-pci"},
+	char *argv[ARGS_MAX] = {(char[]){"pinsight-bench"}, (char[]){"--no-pci"},
 		(char[]){"--no-telemetry"}, (char[]){"--lcores"}, map, (char[]){"-m"}, mem,
-		(char[]){"--log-level"}, (char[]){"*:error"}, (char[]){"--no-huge"},
-		(char[]){"--no-shconf"}, NULL};
-	int argc = (int)PSI_COUNT(argv) - 1;
+		(char[]){"--log-level"}, (char[]){"*:error"}};
+	int argc = 9;
 
 	read_cpu(machine.cpu, sizeof(machine.cpu));
 	lcore_map(map, sizeof(map), lcores, o->pin);
 	snprintf(mem, sizeof(mem), "%u", mb);
 	machine.huge = !o->no_huge && free_mb >= (long)mb;
 	machine.pool_mb = mb;
-	if (machine.huge) {
-		argv[--argc] = NULL;
-		argv[argc - 1] = in_memory;
-	}
+	argv[argc++] = machine.huge ? in_memory : no_huge;
+	if (!machine.huge)
+		argv[argc++] = no_shconf;
+	argc = add_words(argv, argc, o->eal);
 	if (rte_eal_init(argc, argv) < 0)
 		return psi_err_set(err, -EIO, "DPDK does not start: %s", rte_strerror(rte_errno));
 	machine.tsc_ghz = (double)rte_get_tsc_hz() / 1e9;

@@ -312,12 +312,34 @@ open_live(struct live *l, const struct options *o, struct psi_err *err)
 	return 0;
 }
 
+/* What was sent since the last stretch began, and what of it came through the engine. */
+static int
+close_live(struct live *l, struct psi_err *err)
+{
+	const struct options *o = l->o;
+	uint64_t sent = sum(l->sent.offered), done = l->done;
+	bool ok = engine_close(l->engine, err);
+
+	if (ok && rte_mempool_avail_count(l->pool) != l->pool->size)
+		ok = psi_err_set(err, 0, "packet buffers were not given back");
+	if (ok && o->mode == MODE_TRIAL)
+		printf("sent %llu received %llu\n", (unsigned long long)sent,
+			(unsigned long long)done);
+	else if (ok && !o->json)
+		puts("the ledger balances; no packet buffer is missing\n");
+	psi_gen_close(l->gen);
+	rte_ring_free(l->queue);
+	rte_mempool_free(l->pool);
+	free(l->engine);
+	free(l);
+	return ok ? 0 : -EIO;
+}
+
 int
 run_live(const struct options *o, struct psi_err *err)
 {
 	struct live *l = calloc(1, sizeof(*l));
 	double capacity, idle;
-	bool ok;
 
 	if (!l)
 		return psi_err_set(err, -ENOMEM, "no memory");
@@ -325,6 +347,10 @@ run_live(const struct options *o, struct psi_err *err)
 		puts("one core only: the sender and the engine take turns on it, figures mean little");
 	if (open_live(l, o, err) != 0)
 		return -ENOMEM;
+	if (o->mode == MODE_TRIAL) {
+		stretch(l, o->rate, o->seconds);
+		return close_live(l, err);
+	}
 	capacity = find_capacity(l, &idle);
 	if (idle > 0.1 && !o->json)
 		printf("the engine waited for the sender %.0f %% of the time: the highest rate is the sender's\n",
@@ -337,15 +363,5 @@ run_live(const struct options *o, struct psi_err *err)
 		stretch(l, o->load * capacity, o->seconds);
 		report_latency(l, capacity);
 	}
-	ok = engine_close(l->engine, err);
-	if (ok && rte_mempool_avail_count(l->pool) != l->pool->size)
-		ok = psi_err_set(err, 0, "packet buffers were not given back");
-	if (ok && !o->json)
-		puts("the ledger balances; no packet buffer is missing\n");
-	psi_gen_close(l->gen);
-	rte_ring_free(l->queue);
-	rte_mempool_free(l->pool);
-	free(l->engine);
-	free(l);
-	return ok ? 0 : -EIO;
+	return close_live(l, err);
 }

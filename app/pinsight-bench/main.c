@@ -28,6 +28,9 @@ static const char help[] =
 	"  ring         events into the ring alone\n"
 	"  latency      from the last packet of a pattern to the ring, at --load of what the engine can take\n"
 	"  overload     what is lost and what is told at half to twice of that\n"
+	"  trial        --rate packets a second for --seconds; says how many were sent and received\n"
+	"  port         stages over the DPDK port --port, as --eal='--vdev=net_pcap0,rx_pcap=F,infinite_rx=1'\n"
+	"  pcap         reading the file --port with libpcap, and no more\n"
 	"\n"
 	"Stages (--stages, names with commas; all but collector-alone and json by default):\n"
 	"  receive    the baseline: take a burst from the queue, free it\n"
@@ -190,6 +193,8 @@ set_number(struct options *o, const char *name, double v)
 		g->pps = v;
 	else if (strcmp(name, "warm") == 0)
 		o->warm = v;
+	else if (strcmp(name, "rate") == 0)
+		o->rate = v;
 	else if (strcmp(name, "seconds") == 0)
 		o->seconds = v;
 	else
@@ -223,7 +228,8 @@ parse_what(struct options *o, int argc, char **argv)
 		enum scenario scenario;
 		enum mode mode;
 	} more[] = {{"latency", SC_HTTPS, MODE_LATENCY}, {"overload", SC_HTTPS, MODE_OVERLOAD},
-		{"ring", SC_HANDSHAKES, MODE_RING}};
+		{"trial", SC_HTTPS, MODE_TRIAL}, {"port", SC_HTTPS, MODE_PORT},
+		{"pcap", SC_HTTPS, MODE_PCAP}, {"ring", SC_HANDSHAKES, MODE_RING}};
 
 	defaults(o, SC_ESTABLISHED);
 	if (argc < 2 || argv[1][0] == '-')
@@ -238,6 +244,9 @@ parse_what(struct options *o, int argc, char **argv)
 		if (strcmp(argv[1], more[i].name) == 0) {
 			defaults(o, more[i].scenario);
 			o->mode = more[i].mode;
+			if (o->mode ==
+				MODE_RING) /* flows are told of two seconds after their end: few packets */
+				o->gen.pps = 50000;
 			return 2;
 		}
 	}
@@ -257,6 +266,10 @@ check(const struct options *o)
 		return usage_error("--reps: 1 to %u", REPS_MAX);
 	if (o->packets < o->ring)
 		return usage_error("--packets: at least what the queue holds, %u", o->ring);
+	if ((o->mode == MODE_PORT || o->mode == MODE_PCAP) && !o->port)
+		return usage_error("--port: which?");
+	if (o->mode == MODE_TRIAL && o->rate <= 0)
+		return usage_error("--rate: packets a second");
 	if (o->load <= 0 || o->load > 10 || o->seconds <= 0)
 		return usage_error("--load: 0 to 10; --seconds: above 0");
 	return 0;
@@ -265,7 +278,7 @@ check(const struct options *o)
 static int
 parse(struct options *o, int argc, char **argv)
 {
-	enum { NUMBER = 256, STAGES, SWEEP, ROOTS, CONFIG, SET };
+	enum { NUMBER = 256, STAGES, SWEEP, ROOTS, CONFIG, SET, PORT, EAL };
 	static const struct option opts[] = {{"flows", 1, NULL, NUMBER}, {"live", 1, NULL, NUMBER},
 		{"chains", 1, NULL, NUMBER}, {"tls13", 1, NULL, NUMBER}, {"size", 1, NULL, NUMBER},
 		{"zipf", 1, NULL, NUMBER}, {"train", 1, NULL, NUMBER}, {"workers", 1, NULL, NUMBER},
@@ -273,6 +286,7 @@ parse(struct options *o, int argc, char **argv)
 		{"reps", 1, NULL, NUMBER}, {"load", 1, NULL, NUMBER}, {"seconds", 1, NULL, NUMBER},
 		{"seed", 1, NULL, NUMBER}, {"warm", 1, NULL, NUMBER}, {"pps", 1, NULL, NUMBER},
 		{"stages", 1, NULL, STAGES}, {"sweep", 1, NULL, SWEEP}, {"roots", 1, NULL, ROOTS},
+		{"rate", 1, NULL, NUMBER}, {"port", 1, NULL, PORT}, {"eal", 1, NULL, EAL},
 		{"config", 1, NULL, CONFIG}, {"set", 1, NULL, SET}, {"pin", 0, NULL, 'p'},
 		{"no-huge", 0, NULL, 'n'}, {"json", 0, NULL, 'j'}, {"help", 0, NULL, 'h'}, {0}};
 	int c, i, rc;
@@ -291,6 +305,8 @@ parse(struct options *o, int argc, char **argv)
 			break;
 		case STAGES: rc = set_stages(o, optarg); break;
 		case SWEEP: o->sweep = optarg; break;
+		case PORT: o->port = optarg; break;
+		case EAL: o->eal = optarg; break;
 		case CONFIG: o->config = optarg; break;
 		case SET:
 			if (o->set_cnt == SET_MAX)
@@ -325,7 +341,10 @@ run_once(const struct options *o, struct psi_err *err)
 
 	switch (o->mode) {
 	case MODE_LATENCY:
-	case MODE_OVERLOAD: return run_live(o, err);
+	case MODE_OVERLOAD:
+	case MODE_TRIAL: return run_live(o, err);
+	case MODE_PORT: return run_port(o, err);
+	case MODE_PCAP: return run_pcap(o, err);
 	case MODE_RING: return run_ring(o, err);
 	case MODE_STAGES: break;
 	}
@@ -384,13 +403,20 @@ run(const struct options *o, const struct sweep *s, struct psi_err *err)
 	return rc;
 }
 
+static int
+failed(const struct psi_err *err)
+{
+	fprintf(stderr, "pinsight-bench: %s\n", err->text);
+	return EXIT_TROUBLE;
+}
+
 int
 main(int argc, char **argv)
 {
 	static struct options o;
 	struct sweep s = {.cnt = 0};
 	struct psi_err err = {""};
-	uint32_t workers, ring;
+	uint32_t workers, ring, mb;
 	int rc = parse(&o, argc, argv);
 
 	if (rc == 0 && o.sweep)
@@ -399,17 +425,19 @@ main(int argc, char **argv)
 		return rc == 'h' ? EXIT_DONE : rc;
 	if (o.mode != MODE_STAGES)
 		o.warm = PSI_MAX(o.warm, 4 * o.seconds);
-	workers = o.mode == MODE_LATENCY || o.mode == MODE_OVERLOAD ? 2 : o.workers;
+	workers = o.mode == MODE_LATENCY || o.mode == MODE_OVERLOAD || o.mode == MODE_TRIAL
+			  ? 2
+			  : o.workers;
 	ring = o.ring;
 	for (uint32_t i = 0; i < s.cnt; i++)
 		if (strcmp(s.name, "workers") == 0)
 			workers = PSI_MAX(workers, (uint32_t)s.v[i]);
+	if (o.mode == MODE_PCAP) /* has no use for DPDK */
+		return run_pcap(&o, &err) == 0 ? EXIT_DONE : failed(&err);
 	/* a buffer is 2.5 KiB all told, and pools come and go */
-	if (machine_start(&o, workers, 64 + workers * (16384 + 2 * ring) * 3 / 1024, &err) != 0 ||
-		run(&o, &s, &err) != 0) {
-		fprintf(stderr, "pinsight-bench: %s\n", err.text);
-		rc = EXIT_TROUBLE;
-	}
+	mb = o.mode == MODE_PORT ? 192 : 64 + workers * (16384 + 2 * ring) * 3 / 1024;
+	if (machine_start(&o, workers, mb, &err) != 0 || run(&o, &s, &err) != 0)
+		rc = failed(&err);
 	rte_eal_cleanup();
 	return rc;
 }
