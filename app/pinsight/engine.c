@@ -246,6 +246,7 @@ engine_open(struct engine *e, struct psi_config *cfg, struct psi_err *err)
 void
 engine_close(struct engine *e)
 {
+	telemetry_close();
 	atomic_store_explicit(&e->stop, true, memory_order_relaxed);
 	for (unsigned int i = 0; i < e->launched; i++)
 		rte_eal_wait_lcore(e->loop[i].lcore);

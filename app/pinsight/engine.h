@@ -217,7 +217,8 @@ void generation_close(struct engine *e, struct generation *g);
 bool engine_reload(struct engine *e);
 
 /* telemetry.c */
-void telemetry_open(struct engine *e); /* good until DPDK itself is closed */
+void telemetry_open(struct engine *e);
+void telemetry_close(void); /* before what it tells of goes */
 
 /* What every thread but control knows of the operator's wishes at the moment. Good until the end of the turn. */
 static inline const struct generation *

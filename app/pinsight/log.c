@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,6 +27,18 @@ log_level(enum psi_config_level level)
 	atomic_store_explicit(&threshold, (int)level, memory_order_relaxed);
 }
 
+/* Whether standard error is the journal itself: the variable alone may be inherited by who prints elsewhere. */
+static bool
+to_journal(void)
+{
+	const char *v = getenv("JOURNAL_STREAM");
+	unsigned long long dev, ino;
+	struct stat st;
+
+	return v && sscanf(v, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+	       st.st_dev == dev && st.st_ino == ino;
+}
+
 static size_t
 head(char *out, size_t cap, enum psi_config_level level, const char *part)
 {
@@ -33,7 +46,7 @@ head(char *out, size_t cap, enum psi_config_level level, const char *part)
 	struct tm tm;
 	size_t n;
 
-	if (getenv("JOURNAL_STREAM"))
+	if (to_journal())
 		return (size_t)snprintf(out, cap, "<%d>%s: ", levels[level].priority, part);
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);

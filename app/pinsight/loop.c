@@ -119,7 +119,12 @@ run(struct engine_loop *l)
 	struct engine *e = l->e;
 
 	l->rest_ns = REST_MIN_NS;
-	l->epoll_ready = can_wait(l) && watch_queues(l);
+	if (generation_of(e)->cfg->idle.policy == PSI_CONFIG_IDLE_INTERRUPT) {
+		l->epoll_ready = can_wait(l) && watch_queues(l);
+		log_info("cores", "core %u %s", l->cpu,
+			l->epoll_ready ? "can wait for interrupts of its queues"
+				       : "cannot wait for interrupts: it sleeps instead");
+	}
 	rte_rcu_qsbr_thread_register(e->rcu, l->index);
 	rte_rcu_qsbr_thread_online(e->rcu, l->index);
 	while (!finished(l)) {

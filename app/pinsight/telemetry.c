@@ -5,7 +5,8 @@
 
 #include <rte_telemetry.h>
 
-static struct engine *engine;
+static struct engine *engine; /* NULL: there is none any more */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static void
 add_counters(struct rte_tel_data *d, const uint64_t *sum, bool zeros)
@@ -22,7 +23,7 @@ on_version(const char *cmd, const char *params, struct rte_tel_data *d)
 }
 
 static int
-on_stats(const char *cmd, const char *params, struct rte_tel_data *d)
+tell_stats(struct rte_tel_data *d)
 {
 	uint64_t sum[PSI_STAT_CNT] = {0}, alive = 0;
 
@@ -39,7 +40,7 @@ on_stats(const char *cmd, const char *params, struct rte_tel_data *d)
 }
 
 static int
-on_workers(const char *cmd, const char *params, struct rte_tel_data *d)
+tell_workers(struct rte_tel_data *d)
 {
 	rte_tel_data_start_dict(d);
 	for (unsigned int i = 0; i < engine->worker_cnt; i++) {
@@ -65,7 +66,7 @@ on_workers(const char *cmd, const char *params, struct rte_tel_data *d)
 }
 
 static int
-on_ports(const char *cmd, const char *params, struct rte_tel_data *d)
+tell_ports(struct rte_tel_data *d)
 {
 	rte_tel_data_start_dict(d);
 	for (unsigned int i = 0; i < engine->port_cnt; i++) {
@@ -90,7 +91,7 @@ on_ports(const char *cmd, const char *params, struct rte_tel_data *d)
 }
 
 static int
-on_config(const char *cmd, const char *params, struct rte_tel_data *d)
+tell_config(struct rte_tel_data *d)
 {
 	const struct generation *g;
 
@@ -109,6 +110,50 @@ on_config(const char *cmd, const char *params, struct rte_tel_data *d)
 									      : "none");
 	pthread_mutex_unlock(&engine->gen_lock);
 	return 0;
+}
+
+/* While the engine is taken apart, there is no answer. */
+static int
+ask(int (*tell)(struct rte_tel_data *d), struct rte_tel_data *d)
+{
+	int rc;
+
+	pthread_mutex_lock(&lock);
+	rc = engine ? tell(d) : -1;
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+static int
+on_stats(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	return ask(tell_stats, d);
+}
+
+static int
+on_workers(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	return ask(tell_workers, d);
+}
+
+static int
+on_ports(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	return ask(tell_ports, d);
+}
+
+static int
+on_config(const char *cmd, const char *params, struct rte_tel_data *d)
+{
+	return ask(tell_config, d);
+}
+
+void
+telemetry_close(void)
+{
+	pthread_mutex_lock(&lock);
+	engine = NULL;
+	pthread_mutex_unlock(&lock);
 }
 
 void

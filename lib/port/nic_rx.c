@@ -41,8 +41,11 @@ uint16_t
 psi_nic_rx(
 	struct psi_nic *n, uint16_t queue, struct rte_mbuf **m, uint16_t max, struct psi_stats *st)
 {
-	uint16_t cnt = rte_eth_rx_burst(n->port, queue, m, max);
+	uint16_t cnt;
 
+	if (psi_unlikely(atomic_load_explicit(&n->gone, memory_order_relaxed)))
+		return 0; /* its registers are not there any more */
+	cnt = rte_eth_rx_burst(n->port, queue, m, max);
 	for (uint16_t i = 0; i < cnt; i++)
 		if (psi_unlikely(m[i]->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED))
 			m[i] = whole(m[i], st);

@@ -13,6 +13,8 @@ import ipaddress
 import json
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -74,7 +76,7 @@ class Testpmd:
 
 @unittest.skipUnless(TESTPMD, "dpdk-testpmd is not installed")
 class Processes(unittest.TestCase):
-    def over(self, here, there, keys=None):
+    def over(self, here, there, keys=None, says="engine: running"):
         with tempfile.TemporaryDirectory(prefix="pinsight-test-") as d, \
                 Engine(PINSIGHT, keys, ['{device: "%s", name: peer}' % here.format(d=d)]) as e, \
                 Testpmd(there.format(d=d), e.name + "-t") as t:
@@ -86,6 +88,7 @@ class Processes(unittest.TestCase):
             self.assertEqual(s["ledger"], {"packets": 0, "flows": 0, "records": 0})
             self.assertEqual(s["counters"]["pkt_rx"], PACKETS)
             self.assertEqual({key(f) for f in e.events()}, golden())
+            self.assertRegex(e.log(), says)
             return s
 
     def test_memif(self):
@@ -98,12 +101,33 @@ class Processes(unittest.TestCase):
                       {"cores.workers": "[%d, %d]" % (CPUS[0], CPUS[-1])})
         self.assertGreater(s["counters"]["pkt_steered"], 0)
 
-    def test_memif_interrupt(self):
+    def test_memif_interrupt(self):  # its driver says that it has interrupts, but not before the peer comes
         self.over("net_memif0,role=server,socket={d}/m,socket-abstract=no",
-                  "net_memif0,role=client,socket={d}/m,socket-abstract=no", {"idle.policy": "interrupt"})
+                  "net_memif0,role=client,socket={d}/m,socket-abstract=no", {"idle.policy": "interrupt"},
+                  r"core \d+ cannot wait for interrupts: it sleeps instead")
 
     def test_vhost(self):
         self.over("net_vhost0,iface={d}/v", "net_virtio_user0,path={d}/v,queue_size=1024")
+
+
+@unittest.skipUnless(os.geteuid() == 0 and os.path.exists("/dev/net/tun"), "takes root and /dev/net/tun")
+class Tap(unittest.TestCase):
+    @unittest.skipIf(len(CPUS) < 2, "one core: it also collects, and polls for that")
+    def test_interrupt(self):
+        with Engine(PINSIGHT, {"idle.policy": "interrupt", "log.dpdk": "error"},
+                    ['{device: "net_tap0,iface=psitap0"}']) as e:
+            e.wait_for_log(r"core \d+ can wait for interrupts")
+            with open("/proc/sys/net/ipv6/conf/psitap0/disable_ipv6", "w", encoding="ascii") as f:
+                f.write("1")  # no packets of the kernel's own
+            had = e.telemetry("/pinsight/stats")["pkt_rx"]
+            with open(DEMO, "rb") as f, socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+                s.bind(("psitap0", 0))
+                f.read(24)
+                for _ in range(PACKETS):
+                    s.send(f.read(struct.unpack_from("<I", f.read(16), 8)[0]))
+            e.wait_for_packets(had + PACKETS)
+            self.assertEqual(e.stop(), 0, e.log())
+            self.assertEqual({key(f) for f in e.events()}, golden())
 
 
 def ip(*args):
