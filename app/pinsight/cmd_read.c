@@ -17,11 +17,11 @@
 #include <time.h>
 #include <unistd.h>
 
-/* 2^n - 1, as mempools like it; above what psi_worker_defaults lets be held at once (4096 early segments, 4096 of
+/* Above what psi_worker_defaults lets be held at once (4096 early segments, 4096 of
  * fragments, 3072 of certificates) and a burst of the longest packets (32 of 128). */
-#define POOL_MBUFS   16383
+#define POOL_MBUFS   16384
 #define MBUF_ROOM    (RTE_PKTMBUF_HEADROOM + 2048)
-#define EAL_MEM_MB   96 /* the mbufs take 40 of them, as one piece */
+#define EAL_MEM_MB   32 /* for fragments */
 #define QUEUE_BYTES  (4u << 20)
 #define OVERRIDE_MAX 64
 
@@ -211,6 +211,19 @@ open_keys(struct run *r, struct psi_err *err)
 	return r->keys ? 0 : -EINVAL;
 }
 
+/* Joining fragments is what DPDK is needed for. Starting it takes longer than reading a small capture: only when one
+ * comes. */
+static bool
+start_dpdk(void)
+{
+	struct psi_err err = {""};
+
+	if (psi_eal_init("pinsight", EAL_MEM_MB, &err) == 0)
+		return true;
+	fprintf(stderr, "pinsight read: IP fragments are left out: %s\n", err.text);
+	return false;
+}
+
 static int
 open_engine(struct run *r, struct psi_err *err)
 {
@@ -220,9 +233,7 @@ open_engine(struct run *r, struct psi_err *err)
 
 	if (open_config(r, err) != 0)
 		return -EINVAL;
-	if (psi_eal_init("pinsight", EAL_MEM_MB, err) != 0)
-		return -EIO;
-	r->pool = rte_pktmbuf_pool_create("packets", POOL_MBUFS, 256, 0, MBUF_ROOM, SOCKET_ID_ANY);
+	r->pool = psi_port_pool_open(POOL_MBUFS, MBUF_ROOM);
 	r->queue_mem = aligned_alloc(128, QUEUE_BYTES);
 	if (!r->pool || !r->queue_mem || open_output(r) != 0)
 		return psi_err_set(err, -ENOMEM, "no memory for packet buffers");
@@ -239,6 +250,7 @@ open_engine(struct run *r, struct psi_err *err)
 	psi_worker_defaults(&wc);
 	wc.report_other = r->all;
 	wc.identity = r->identity;
+	wc.frag.prepare = start_dpdk;
 	r->worker = psi_worker_open(&wc, &r->queue, make_room, r, err);
 	return r->worker && r->collector ? 0 : -ENOMEM;
 }
@@ -252,7 +264,7 @@ close_engine(struct run *r)
 	psi_pins_store_close(r->keys);
 	psi_config_close(r->cfg);
 	psi_table_close(r->table);
-	rte_mempool_free(r->pool);
+	psi_port_pool_close(r->pool);
 	free(r->queue_mem);
 	free(r->json_buf);
 }

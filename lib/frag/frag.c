@@ -14,6 +14,8 @@
 #include <rte_jhash.h>
 #include <rte_malloc.h>
 
+#include <stdlib.h>
+
 /* rte_ip_frag keeps a place each for the first and the last piece. */
 #define MIDDLE_MAX (PSI_FRAG_PIECE_MAX - 2)
 
@@ -60,6 +62,8 @@ struct psi_frag {
 	uint32_t held, held_max; /* mbufs of all slots */
 	uint32_t oldest, youngest;
 	uint64_t timeout_ns;
+	struct psi_frag_config
+		late; /* prepare is not NULL: what alloc_all is still to be called with */
 };
 
 /* The headers that rte_ip_frag is shown: real lengths and offsets, names of ours. */
@@ -91,6 +95,18 @@ alloc_all(struct psi_frag *f, const struct psi_frag_config *cfg)
 	return true;
 }
 
+static void
+free_all(struct psi_frag *f)
+{
+	if (f->tbl)
+		rte_ip_frag_table_destroy(f->tbl);
+	rte_free(f->bucket);
+	rte_free(f->pool.mem);
+	f->tbl = NULL;
+	f->bucket = NULL;
+	f->pool = (struct psi_pool){0};
+}
+
 struct psi_frag *
 psi_frag_open(const struct psi_frag_config *cfg, struct psi_stats *stats)
 {
@@ -99,7 +115,7 @@ psi_frag_open(const struct psi_frag_config *cfg, struct psi_stats *stats)
 	if (!cfg->max || cfg->max > 1u << 24 || !cfg->timeout_ns ||
 		cfg->timeout_ns > UINT64_MAX / 4)
 		return NULL;
-	f = rte_zmalloc_socket("psi_frag", sizeof(*f), 64, cfg->socket);
+	f = calloc(1, sizeof(*f));
 	if (!f)
 		return NULL;
 	f->stats = stats;
@@ -107,11 +123,28 @@ psi_frag_open(const struct psi_frag_config *cfg, struct psi_stats *stats)
 	f->held_max = cfg->mbuf_max ? cfg->mbuf_max : UINT32_MAX;
 	f->timeout_ns = cfg->timeout_ns;
 	f->oldest = f->youngest = PSI_POOL_NONE;
-	if (!alloc_all(f, cfg)) {
+	if (cfg->prepare) {
+		f->late = *cfg;
+	} else if (!alloc_all(f, cfg)) {
 		psi_frag_close(f);
 		return NULL;
 	}
 	return f;
+}
+
+/* The memory that was not taken at once: tried when the first fragment comes, and no more. */
+static bool
+alloc_late(struct psi_frag *f)
+{
+	struct psi_frag_config cfg = f->late;
+
+	f->late.prepare = NULL;
+	if (!cfg.prepare || !cfg.prepare())
+		return false;
+	if (alloc_all(f, &cfg))
+		return true;
+	free_all(f);
+	return false;
 }
 
 void
@@ -119,11 +152,8 @@ psi_frag_close(struct psi_frag *f)
 {
 	if (!f)
 		return;
-	if (f->tbl)
-		rte_ip_frag_table_destroy(f->tbl);
-	rte_free(f->bucket);
-	rte_free(f->pool.mem);
-	rte_free(f);
+	free_all(f);
+	free(f);
 }
 
 /* ---- slots ---- */
@@ -181,6 +211,8 @@ slot_find(struct psi_frag *f, const struct key *key, uint64_t now_ns)
 uint32_t
 psi_frag_expire(struct psi_frag *f, uint64_t now_ns)
 {
+	if (psi_unlikely(!f->tbl))
+		return 0;
 	while (f->oldest != PSI_POOL_NONE) {
 		struct slot *s = slot_at(f, f->oldest);
 
@@ -423,6 +455,8 @@ psi_frag_put(struct psi_frag *f, struct rte_mbuf *m, const struct psi_pkt *pkt, 
 	struct slot *s;
 	uint32_t i;
 
+	if (psi_unlikely(!f->tbl) && !alloc_late(f))
+		return drop(f, m, PSI_STAT_pkt_drop_frag_full);
 	psi_frag_expire(f, now_ns);
 	if (!well_formed(m, pkt))
 		return drop(f, m, PSI_STAT_pkt_drop_frag_malformed);

@@ -25,6 +25,9 @@ struct psi_frag_config {
 	uint64_t timeout_ns; /* from the first piece that was seen */
 	uint32_t hash_seed;  /* random per start; fixed in tests */
 	int socket;	     /* NUMA socket of the memory, or SOCKET_ID_ANY */
+	/* NULL: psi_frag_open takes the memory. Else the first fragment does, after this was called and returned true: for
+	 * captures, of which most have no fragment and need no DPDK. Without memory fragments count as pkt_drop_frag_full. */
+	bool (*prepare)(void);
 };
 
 struct psi_frag;

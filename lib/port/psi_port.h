@@ -13,8 +13,13 @@
 
 struct psi_port;
 
+/* psi_port_pool_open: a pool of cnt mbufs with room for so many bytes each, headroom included, for one thread. It needs
+ * no psi_eal_init. NULL without memory. psi_port_pool_close frees it, when all mbufs are back. */
+struct rte_mempool *psi_port_pool_open(uint32_t cnt, uint16_t room);
+void psi_port_pool_close(struct rte_mempool *pool);
+
 /* psi_eal_init starts DPDK in this process without huge pages, root or PCI scan, and without a word on the terminal.
- * mem_mb: memory for mbufs. Returns 0, or -errno with what DPDK said in err. Once per process, main thread. */
+ * mem_mb: memory that it may give out. Returns 0, or -errno with what DPDK said in err. Once per process, main thread. */
 int psi_eal_init(const char *program, unsigned int mem_mb, struct psi_err *err);
 
 /* psi_port_open_pcap: FILE as a port; "-" is standard input. pool: where mbufs come from, outlives the port.

@@ -633,7 +633,50 @@ test_mbuf_max(void)
 	end();
 }
 
+static int prepared;
+static bool may_start;
+
+static bool
+prepare(void)
+{
+	prepared++;
+	return may_start;
+}
+
+/* Nothing is asked before the first fragment; then once, whatever the answer. */
+static void
+test_late(void)
+{
+	struct psi_frag_config cfg = {
+		.max = 8, .timeout_ns = TIMEOUT_NS, .socket = SOCKET_ID_ANY, .prepare = prepare};
+	struct cut c = {.id = 1};
+	uint8_t payload[64];
+
+	segment(payload, 64);
+	for (int i = 0; i < 2; i++) {
+		may_start = i == 1;
+		prepared = 0;
+		memset(&stats, 0, sizeof(stats));
+		frag = psi_frag_open(&cfg, &stats);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(frag);
+		CU_ASSERT_EQUAL(psi_frag_expire(frag, 1), 0);
+		psi_frag_stop(frag);
+		CU_ASSERT_EQUAL(prepared, 0);
+		CU_ASSERT_PTR_NULL(feed(&c, payload, 0, 32, true, 1));
+		if (may_start) {
+			check_datagram(feed(&c, payload, 32, 32, false, 2), &c, payload, 64);
+		} else {
+			CU_ASSERT_PTR_NULL(feed(&c, payload, 32, 32, false, 2));
+			CU_ASSERT_EQUAL(psi_stat_get(&stats, PSI_STAT_pkt_drop_frag_full), 2);
+		}
+		CU_ASSERT_EQUAL(prepared, 1);
+		psi_frag_stop(frag);
+		end();
+	}
+}
+
 static CU_TestInfo frag_tests[] = {
+	{"memory only when the first one comes", test_late},
 	{"mbufs held are bounded", test_mbuf_max},
 	{"pieces in every order, IPv4 and IPv6", test_every_order},
 	{"overlaps, repeats, impossible pieces", test_overlaps},

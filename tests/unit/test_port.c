@@ -3,6 +3,7 @@
 #include "psi_unit.h"
 
 #include "port_pvt.h"
+#include "psi_port.h"
 
 static struct capture_reader *
 reader(const void *bytes, size_t len, struct capture_reader *(*open)(FILE *, struct psi_err *))
@@ -50,7 +51,46 @@ test_after_2038(void)
 	}
 }
 
+/* No environment of DPDK is started here: the pool must do without. Every mbuf is written to its last byte, and none is
+ * given out twice. */
+static void
+test_pool(void)
+{
+	struct rte_mempool *pool = psi_port_pool_open(5, RTE_PKTMBUF_HEADROOM + 100);
+	struct rte_mbuf *m[5], *again;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(pool);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 5; i++) {
+			m[i] = rte_pktmbuf_alloc(pool);
+			CU_ASSERT_PTR_NOT_NULL_FATAL(m[i]);
+			CU_ASSERT_EQUAL_FATAL(rte_pktmbuf_tailroom(m[i]), 100);
+			memset(rte_pktmbuf_append(m[i], 100), i, 100);
+		}
+		CU_ASSERT_PTR_NULL(rte_pktmbuf_alloc(pool));
+		CU_ASSERT_EQUAL(rte_mempool_avail_count(pool), 0);
+		for (int i = 0; i < 5; i++) {
+			CU_ASSERT_EQUAL(*rte_pktmbuf_mtod(m[i], uint8_t *), i);
+			CU_ASSERT_EQUAL(*rte_pktmbuf_mtod_offset(m[i], uint8_t *, 99), i);
+		}
+		m[0]->next = m[1]; /* a chain goes back whole */
+		m[0]->nb_segs = 2;
+		for (int i = 0; i < 5; i++)
+			if (i != 1)
+				rte_pktmbuf_free(m[i]);
+		CU_ASSERT_EQUAL(rte_mempool_avail_count(pool), 5);
+	}
+	again = rte_pktmbuf_alloc(pool);
+	CU_ASSERT_PTR_EQUAL(again, m[4]); /* the last one back is the first one out */
+	CU_ASSERT_EQUAL(again->pkt_len, 0);
+	CU_ASSERT_EQUAL(again->nb_segs, 1);
+	rte_pktmbuf_free(again);
+	psi_port_pool_close(pool);
+	psi_port_pool_close(NULL);
+}
+
 static CU_TestInfo tests[] = {
+	{"a pool without DPDK's environment", test_pool},
 	{"time stamps after 2038", test_after_2038},
 	CU_TEST_INFO_NULL,
 };
