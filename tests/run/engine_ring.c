@@ -3,7 +3,7 @@
  * time with other addresses, and waits when the port is full; so every packet that is missing in the end was lost by
  * the engine.
  *
- *     engine_ring SCENARIO DEMO.PCAP [ROOTS.PEM]
+ *     engine_ring SCENARIO DEMO.PCAP [RING]
  *
  * Expected: 904 packets and 62 TLS connections a round (capinfos, tshark: demo.golden.jsonl). Exit status 0: as expected;
  * what was not is said on standard error. */
@@ -329,6 +329,13 @@ overload_scenario(void *arg)
 	return arg;
 }
 
+/* Until a signal, or for ever: tests/run/kill_test.py. */
+static void *
+serve_scenario(void *arg)
+{
+	return arg;
+}
+
 /* ---- */
 
 static const struct {
@@ -342,6 +349,7 @@ static const struct {
 	{"watch", watch_scenario, .by_sender = true, .believe = true},
 	{"stop", stop_scenario, .leaves = true},
 	{"overload", overload_scenario, .drops = true},
+	{"serve", serve_scenario, .leaves = true},
 };
 
 static void
@@ -351,9 +359,9 @@ on_problem(void *ctx, const struct psi_config_problem *p)
 }
 
 static bool
-open_engine(const char *roots)
+open_engine(const char *path)
 {
-	static char ring[128], prefix[64], trust[1200];
+	static char ring[1200], prefix[64];
 	static const char *const fixed[] = {"ports=[{device: net_ring0, name: ring}]",
 		"eal.memory=256MiB", "eal.huge_pages=no", "flows.max=16384",
 		"flows.connections=8192", "flows.handshakes=4096", "flows.linger=300ms",
@@ -371,15 +379,17 @@ open_engine(const char *roots)
 		first++;
 	for (last = CPU_SETSIZE - 1; !CPU_ISSET(last, &set);)
 		last--;
-	snprintf(ring, sizeof(ring), "ring.path=/dev/shm/pinsight-test-%d.ring", getpid());
+	if (path)
+		snprintf(ring, sizeof(ring), "ring.path=%s", path);
+	else
+		snprintf(ring, sizeof(ring), "ring.path=/dev/shm/pinsight-test-%d.ring", getpid());
 	snprintf(prefix, sizeof(prefix), "eal.file_prefix=pinsight-test-%d", getpid());
-	snprintf(trust, sizeof(trust), "certificates.roots=%s", roots ? roots : "\"\"");
 	snprintf(workers, sizeof(workers), "cores.workers=[%d, %d]", first, last);
 	for (size_t i = 0; i < PSI_COUNT(fixed); i++)
 		ov[e.ov_cnt++].text = fixed[i];
 	ov[e.ov_cnt++].text = ring;
 	ov[e.ov_cnt++].text = prefix;
-	ov[e.ov_cnt++].text = trust;
+	ov[e.ov_cnt++].text = "certificates.roots=\"\"";
 	ov[e.ov_cnt++].text = workers;
 	e.ov = ov;
 	e.on_problem = on_problem;
@@ -448,7 +458,7 @@ main(int argc, char **argv)
 	while (argc > 2 && s < PSI_COUNT(scenarios) && strcmp(argv[1], scenarios[s].name) != 0)
 		s++;
 	if (argc < 3 || s == PSI_COUNT(scenarios)) {
-		fprintf(stderr, "usage: engine_ring SCENARIO DEMO.PCAP [ROOTS.PEM]\n");
+		fprintf(stderr, "usage: engine_ring SCENARIO DEMO.PCAP [RING]\n");
 		return 2;
 	}
 	load(argv[2]);
@@ -483,7 +493,8 @@ main(int argc, char **argv)
 		}
 	}
 	check_end(s, true);
-	unlink(e.collector.before ? generation_of(&e)->cfg->ring.path : "");
+	if (argc <= 3)
+		unlink(generation_of(&e)->cfg->ring.path);
 	engine_close(&e);
 	return failures ? 1 : 0;
 }
