@@ -122,11 +122,25 @@ collector_close(struct engine_collector *k)
 	k->now = k->before = NULL;
 }
 
+/* Before any record is taken in a turn of the loop: what was taken with before may be freed since the last turn, and a
+ * worker on the same loop may drain its queue before the collector's own turn comes. */
+static void
+heed_policy(struct engine_collector *k)
+{
+	const struct generation *g = generation_of(k->e);
+
+	if (psi_unlikely(g->policy != k->policy)) {
+		psi_collector_set_policy(k->c, g->policy);
+		k->policy = g->policy;
+	}
+}
+
 static uint32_t
 poll_worker(struct engine_collector *k, unsigned int i, uint32_t max)
 {
 	uint32_t n;
 
+	heed_policy(k);
 	k->polling = i;
 	k->poll_base = taken_now(k);
 	n = psi_collector_poll(k->c, &k->e->worker[i].queue, max);
@@ -267,10 +281,6 @@ collector_turn(struct engine_collector *k)
 
 	if (atomic_load_explicit(&k->done, memory_order_relaxed))
 		return false;
-	if (psi_unlikely(g->policy != k->policy)) {
-		psi_collector_set_policy(k->c, g->policy);
-		k->policy = g->policy;
-	}
 	for (unsigned int i = 0; i < k->e->worker_cnt; i++)
 		n += poll_worker(k, i, RECORDS_A_TURN);
 	if (now - k->beat_ns >= BEAT_NS) {

@@ -280,6 +280,43 @@ test_ring_owner(void)
 	unlink(path);
 }
 
+/* ---- reload ---- */
+
+static void
+no_event(void *ctx, const struct psi_event *e)
+{
+	(void)ctx;
+	(void)e;
+}
+
+/* A worker on the collector's core drains its queue before the collector's own turn; the generation before may be gone. */
+static void
+test_drain_takes_the_new_policy(void)
+{
+	static struct psi_policy old, new;
+	struct generation g = {.policy = &new};
+	static struct engine_worker w;
+	static struct engine e = {.worker = &w, .worker_cnt = 1};
+	struct psi_collector_config cc;
+	void *mem = aligned_alloc(128, 65536);
+
+	psi_collector_defaults(&cc);
+	cc.population.row_max = 0;
+	cc.sink = no_event;
+	cc.policy = &old;
+	e.collector.e = &e;
+	e.collector.c = psi_collector_open(&cc, NULL);
+	e.collector.policy = &old;
+	CU_ASSERT_FATAL(e.collector.c && mem);
+	psi_handoff_init(&w.queue, mem, 65536);
+	atomic_store(&e.gen, &g);
+	collector_drain(&e.collector, 0);
+	CU_ASSERT_PTR_EQUAL(e.collector.policy, &new);
+	CU_ASSERT_PTR_EQUAL(psi_collector_set_policy(e.collector.c, NULL), &new);
+	psi_collector_close(e.collector.c);
+	free(mem);
+}
+
 static int
 setup(void)
 {
@@ -298,6 +335,7 @@ static CU_TestInfo tests[] = {
 	{"what is left open is computed", test_sizes},
 	{"a message is one line", test_log_is_one_line},
 	{"the ring says who writes it", test_ring_owner},
+	{"a queue drained early is drained with the new policy", test_drain_takes_the_new_policy},
 	CU_TEST_INFO_NULL,
 };
 
