@@ -108,10 +108,6 @@ open_ports(struct engine *e, const struct psi_config *cfg, struct psi_err *err)
 {
 	int rc = 0;
 
-	if (!cfg->ports_cnt)
-		return psi_err_set(err, -EINVAL,
-			"no ports: `ports: [{interface: eth0}]` in the configuration reads an interface, "
-			"and so does --set 'ports=[{interface: eth0}]'");
 	e->pool_mbufs = sizes_mbufs(e, cfg);
 	e->mbuf_room = sizes_mbuf_room(cfg);
 	for (unsigned int i = 0; rc == 0 && i < cfg->ports_cnt; i++)
@@ -208,6 +204,10 @@ open_all(struct engine *e, struct psi_config *cfg, struct psi_err *err)
 	struct generation *g;
 	int rc;
 
+	if (!cfg->ports_cnt)
+		return psi_err_set(err, -EINVAL,
+			"no port to watch: --interface eth0 watches an interface, as `ports: [{interface: eth0}]` in "
+			"the configuration does; `pinsight doctor` finds those that are here");
 	if ((rc = layout_make(e, cfg, err)) != 0 || (rc = open_eal(e, cfg, err)) != 0)
 		return rc;
 	clock_open(&e->clock);

@@ -74,12 +74,21 @@ replace(struct engine *e, struct generation *g)
 		GRACE_MS / 1000, (unsigned long long)old->number);
 }
 
+/* For telemetry, too, which reads it on a thread of its own. */
+static void
+say(struct engine *e, uint64_t *count, const char *what, const char *more)
+{
+	pthread_mutex_lock(&e->gen_lock);
+	++*count;
+	snprintf(e->reload_said, sizeof(e->reload_said), "%s%.450s", what, more);
+	pthread_mutex_unlock(&e->gen_lock);
+}
+
 static bool
 refused(struct engine *e, const struct psi_err *err)
 {
-	e->reloads_refused++;
 	log_error("reload", "refused, all stays as it was: %s", err->text);
-	snprintf(e->reload_said, sizeof(e->reload_said), "refused: %.490s", err->text);
+	say(e, &e->reloads_refused, "refused: ", err->text);
 	return false;
 }
 
@@ -102,14 +111,12 @@ engine_reload(struct engine *e)
 	cnt = psi_config_diff(e->first_cfg, cfg, names, sizeof(names));
 	log_level(cfg->log.level);
 	psi_eal_log_level(cfg->log.dpdk);
-	e->reloads++;
 	if (cnt)
 		log_warn("reload", "generation %llu is in place; only a restart changes: %s",
 			(unsigned long long)g->number, names);
 	else
 		log_info("reload", "generation %llu is in place", (unsigned long long)g->number);
-	snprintf(e->reload_said, sizeof(e->reload_said), "done%s%s",
-		cnt ? "; only a restart changes: " : "", cnt ? names : "");
+	say(e, &e->reloads, cnt ? "done; only a restart changes: " : "done", cnt ? names : "");
 	replace(e, g);
 	return true;
 }
