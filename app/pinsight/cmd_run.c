@@ -15,7 +15,7 @@
 extern char **environ;
 
 static const char help[] =
-	"usage: pinsight run [--config FILE] [--set KEY=VALUE]...\n"
+	"usage: pinsight run [--config FILE] [--interface NAME]... [--set KEY=VALUE]...\n"
 	"\n"
 	"Watches ports until SIGINT or SIGTERM, and writes what it sees into a ring that `pinsight events`,\n"
 	"`pinsight stats` and programs of your own read. SIGHUP, or `pinsight reload`, reads the\n"
@@ -70,6 +70,10 @@ parse(struct options *o, int argc, char **argv)
 	int c;
 
 	o->ov_cnt = psi_config_env(environ, o->ov, OVERRIDE_MAX / 2);
+	if (o->ov_cnt > OVERRIDE_MAX / 2)
+		return usage_error("run",
+			"%u variables PINSIGHT_SECTION_KEY in the environment; at most %u are taken",
+			o->ov_cnt, OVERRIDE_MAX / 2);
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, ":h", options, NULL)) != -1) {
 		switch (c) {
@@ -90,8 +94,9 @@ parse(struct options *o, int argc, char **argv)
 		}
 	}
 	if (optind < argc)
-		return usage_error("run", "'%s' is not an option; ports stand in the configuration",
-			argv[optind]);
+		return usage_error("run",
+			"'%s' is not an option; an interface is watched with --interface %s",
+			argv[optind], argv[optind]);
 	if (o->interfaces[0])
 		o->ov[o->ov_cnt++].text = o->interfaces;
 	return 0;

@@ -95,11 +95,12 @@ dpdk_level(void)
 	return level <= (int)RTE_LOG_INFO ? PSI_CONFIG_LEVEL_INFO : PSI_CONFIG_LEVEL_DEBUG;
 }
 
-/* DPDK warns that it lacks what only clients of before 2020 could want, and no level of its own turns that off. */
+/* DPDK warns that it lacks what only clients of before 2020 could want, and that an interface such as lo cannot be given
+ * its own address again; no level of its own turns that off. */
 static bool
 is_noise(const char *line)
 {
-	return strstr(line, "legacy socket not created") != NULL;
+	return strstr(line, "legacy socket not created") || strstr(line, "SIOCSIFHWADDR");
 }
 
 static ssize_t

@@ -11,7 +11,8 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *args, *text;
 } commands[] = {
-	{"read", cmd_read, "FILE...", "read captures, print TLS flows and what became of them"},
+	{"read", cmd_read, "FILE...",
+		"read captures, print TLS connections and what became of them"},
 	{"check", cmd_check, "FILE", "say whether a configuration is good, and what is wrong"},
 	{"run", cmd_run, "", "watch ports: the engine"},
 	{"reload", cmd_reload, "", "tell a running engine to read its configuration again"},
@@ -23,7 +24,7 @@ static const struct {
 	{"top", cmd_top, "", "show a running engine at a glance"},
 	{"stats", cmd_stats, "", "print the ledger of a running engine"},
 	{"report", cmd_report, "[FILE...]",
-		"what to do about them: pinned hosts, distrusted CAs, hosts to exempt"},
+		"say what to do about refused connections: pinned hosts, hosts to exempt"},
 };
 #define COMMAND_CNT (sizeof(commands) / sizeof(commands[0]))
 

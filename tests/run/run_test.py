@@ -123,7 +123,7 @@ class Start(unittest.TestCase):
 
     def test_ports(self):
         ring = ["--set", "ring.path=/dev/shm/pinsight-test-%d" % os.getpid(), "--set", "eal.file_prefix=pinsight-test-start"]
-        self.fails(1, "no ports", *ring)
+        self.fails(1, "no port to watch", *ring)
         self.fails(1, "port nosuchif0: there is no interface of that name", *ring, "--interface", "nosuchif0")
         self.fails(1, "port 0000:ff:1f.7: no driver of DPDK has this device", *ring, "--set",
                    'ports=[{device: "0000:ff:1f.7"}]')
