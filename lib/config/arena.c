@@ -23,8 +23,10 @@ cfg_arena_get(struct arena *a, size_t len)
 		size_t room = PSI_MAX(len, (size_t)BLOCK_LEN);
 
 		b = calloc(1, sizeof(*b) + room);
-		if (!b)
+		if (!b) {
+			a->failed = true;
 			return NULL;
+		}
 		b->len = room;
 		b->next = a->blocks;
 		a->blocks = b;

@@ -137,7 +137,9 @@ psi_config_load(const struct psi_config_source *src, struct psi_err *err)
 		return NULL;
 	}
 	take_all(c, &pr, src);
-	if (!pr.cnt)
+	if (c->arena.failed) /* what is missing would else count as not given */
+		psi_err_set(err, -ENOMEM, "no memory for the configuration");
+	else if (!pr.cnt)
 		return &c->pub;
 	psi_config_close(&c->pub);
 	return NULL;

@@ -14,6 +14,7 @@ size_t cfg_utf8_next(const uint8_t *p, size_t left, uint32_t *cp);
 
 struct arena {
 	struct arena_block *blocks;
+	bool failed; /* it had no memory once: something is missing */
 };
 
 /* cfg_arena_get: zeroed, aligned to 8; NULL without memory. cfg_arena_text: a NUL-terminated copy. */

@@ -109,7 +109,7 @@ member(const void *of, size_t off)
 static bool
 changed(const struct config *c, const struct key *k)
 {
-	struct config none = {.arena = {NULL}};
+	struct config none = {.arena = {.blocks = NULL}};
 	struct psi_config_source src = {0};
 	struct problems pr = {.src = &src};
 	struct value_ctx x = {&none.arena, &pr, "", NULL};
