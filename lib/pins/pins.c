@@ -126,11 +126,12 @@ psi_pins_check(struct psi_pins *p, const uint8_t *host, uint32_t host_len,
 	const struct psi_pins_chain *chain, int64_t time_s, struct psi_pin_result *out)
 {
 	uint32_t i = psi_pins_find(p, host, host_len);
-	const struct pinset *s = &p->set[i];
+	const struct pinset *s;
 
 	*out = (struct psi_pin_result){.pin = PSI_PIN_NONE};
-	if (i == NONE || !s->pin_cnt)
+	if (i == NONE || !p->set[i].pin_cnt)
 		return;
+	s = &p->set[i];
 	out->set = s->name;
 	out->set_idx = i;
 	out->action = s->action;

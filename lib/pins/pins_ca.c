@@ -67,6 +67,11 @@ load_file(struct psi_pins *p, const char *path, const char **why)
 			break;
 		}
 	}
+	if (!bad && p->ca_cnt > before && p->ca_cnt < CA_MAX &&
+		ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE) {
+		*why = "holds something behind its first certificates that is damaged";
+		bad = true;
+	}
 	BIO_free(in);
 	return !bad && p->ca_cnt > before ? 0 : -EINVAL;
 }

@@ -177,6 +177,9 @@ psi_pins_check_host(const char *t)
 		if (len < 3 ||
 			(t[len - 1] != '/' && !(len > 3 && t[len - 1] == 'i' && t[len - 2] == '/')))
 			return "is not a regular expression between slashes: expected /.../";
+		/* (*UTF8) would have Hyperscan trust hosts, which are hostile bytes, to be UTF-8. */
+		if (t[1] == '(' && t[2] == '*')
+			return "begins with (*...), which is not taken: host names are ASCII";
 		return NULL;
 	}
 	if (strncmp(t, "**.", 3) == 0)

@@ -359,6 +359,7 @@ test_errors(void)
 		{"hosts: [a.example, '/x(/']", "pins.yaml:2:32: pins p: '/x(/' "},
 		{"hosts: ['/']", "is not a regular expression between slashes"},
 		{"hosts: ['//']", "is not a regular expression between slashes"},
+		{"hosts: ['/(*UTF8)a/']", "begins with (*...)"},
 		{"hosts: ['/a*/']", "'/a*/' "}, /* fits every name */
 		{"hosts: ['/(a)\\1/']", "'/(a)\\1/' "},
 	};
@@ -493,6 +494,27 @@ test_own_ca_files(void)
 		strstr(err.text, "/dev/null: holds no certificate: expected PEM or DER"));
 }
 
+/* The second certificate of a bundle cut in the middle: the first alone would look like all there is. */
+static void
+test_own_ca_damaged(void)
+{
+	static const char tail[] = "-----BEGIN CERTIFICATE-----\nMIIB\n";
+	char yaml[128];
+	struct psi_err err = {""};
+	FILE *f = fopen(root_pem, "a");
+	long len;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fseek(f, 0, SEEK_END);
+	len = ftell(f);
+	fputs(tail, f);
+	fclose(f);
+	snprintf(yaml, sizeof(yaml), "interception:\n  ca: [%s]\n", root_pem);
+	CU_ASSERT_PTR_NULL(compile(yaml, &err));
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "behind its first certificates that is damaged"));
+	CU_ASSERT_EQUAL(truncate(root_pem, len), 0);
+}
+
 static CU_TestInfo tests[] = {
 	{"hashes as text", test_hash_text},
 	{"the most specific pattern", test_most_specific_host},
@@ -506,6 +528,7 @@ static CU_TestInfo tests[] = {
 	{"own inspection CAs", test_own_ca},
 	{"own inspection CAs, hostile chains", test_own_ca_hostile},
 	{"own inspection CAs, files", test_own_ca_files},
+	{"a bundle of inspection CAs that was cut short", test_own_ca_damaged},
 	CU_TEST_INFO_NULL,
 };
 
