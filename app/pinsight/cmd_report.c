@@ -422,6 +422,16 @@ exempt(struct run *r, const struct psi_config *cfg)
 	return cnt >= 0;
 }
 
+static bool
+is_empty(const struct psi_report_sum *s)
+{
+	uint64_t lines = s->bad;
+
+	for (unsigned int i = 0; i < PSI_REPORT_KIND_CNT; i++)
+		lines += s->events[i];
+	return !lines;
+}
+
 static int
 report(struct run *r, const struct psi_config *cfg, int argc, char **argv)
 {
@@ -434,6 +444,8 @@ report(struct run *r, const struct psi_config *cfg, int argc, char **argv)
 	if (r->complaints > COMPLAINTS_MAX)
 		fprintf(stderr, "pinsight report: and %u more lines that could not be read\n",
 			r->complaints - COMPLAINTS_MAX);
+	if (r->dead && is_empty(psi_report_sum(r->report)))
+		return EXIT_TROUBLE; /* told; an empty report would look like one */
 	if (psi_report_finish(r->report) != 0) {
 		fprintf(stderr, "pinsight report: no memory for the rows\n");
 		return EXIT_TROUBLE;

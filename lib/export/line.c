@@ -128,6 +128,7 @@ flow(struct line *l, const struct psi_event_r *r)
 static void
 finding(struct line *l, const struct psi_event_r *r)
 {
+	uint64_t failed = number(r, PSI_F_FINDING_FAILED), ok = number(r, PSI_F_FINDING_OK);
 	char counts[80];
 
 	put(l, l->colour ? PURPLE : "");
@@ -137,9 +138,10 @@ finding(struct line *l, const struct psi_event_r *r)
 	pad(l, put_ip(l, r, PSI_F_FINDING_CLIENT), 16);
 	pad(l, put_text(l, r, PSI_F_FINDING_SNI, NAME_COLS), 32);
 	put_text(l, r, PSI_F_FINDING_REASON, REASON_COLS);
+	if (!failed && !ok)
+		return; /* one flow sufficed, of whatever verdict */
 	snprintf(counts, sizeof(counts), " (%llu refused, %llu accepted)",
-		(unsigned long long)number(r, PSI_F_FINDING_FAILED),
-		(unsigned long long)number(r, PSI_F_FINDING_OK));
+		(unsigned long long)failed, (unsigned long long)ok);
 	put(l, counts);
 }
 

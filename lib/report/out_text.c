@@ -275,8 +275,8 @@ foot(const struct page *p, const struct psi_report_sum *s, uint32_t suspected)
 		"too low.");
 	if (suspected && !s->events[PSI_REPORT_FINDING])
 		wrap(p, 0,
-			"There are no findings in the input, which compare clients and hosts: were the "
-			"events written by \"pinsight read --json --all\"?");
+			"There are no findings in the input, which compare clients and hosts: too little was "
+			"seen for one, or \"pinsight read --json\" wrote the events without \"--all\".");
 }
 
 void
@@ -297,8 +297,8 @@ psi_report_text(FILE *out, const struct psi_report *r, const struct psi_report_f
 	}
 	if (!rows && !s->flows && !s->events[PSI_REPORT_FINDING])
 		wrap(&p, 0,
-			"\nThere is no tls_flow or finding event in the input. Make one with: pinsight "
-			"read --json --all capture.pcap > events.jsonl");
+			"\nThere is no tls_flow or finding event in the input. \"pinsight read --json --all "
+			"capture.pcap\" writes them of a capture, \"pinsight events --json\" of a running engine.");
 	else if (!rows)
 		fputs("\nNothing to act on: no flow was refused.\n", out);
 	psi_report_rows(r, PSI_REPORT_SUSPECTED, &cnt);

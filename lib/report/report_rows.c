@@ -161,7 +161,7 @@ by_subject(const void *a, const void *b)
 	return x->section < y->section ? -1 : x->section > y->section;
 }
 
-/* The first finding of a subject; idx->cnt when there is none. */
+/* The first finding of a subject: of a host, else (host 0) of a client. idx->cnt when there is none. */
 static uint32_t
 first_of(const struct index *idx, uint32_t host, const struct psi_report_ip *client)
 {
@@ -198,9 +198,9 @@ explains(const struct rpt_finding *f, const struct rpt_pair *p)
 static const struct rpt_finding *
 explanation(const struct index *idx, const struct rpt_pair *p)
 {
-	for (uint32_t i = first_of(idx, p->key.host, NULL);
+	for (uint32_t i = p->key.host ? first_of(idx, p->key.host, NULL) : idx->cnt;
 		i < idx->cnt && idx->v[i]->key.host == p->key.host; i++)
-		if (p->key.host && explains(idx->v[i], p))
+		if (explains(idx->v[i], p))
 			return idx->v[i];
 	for (uint32_t i = first_of(idx, 0, &p->key.client);
 		i < idx->cnt && !idx->v[i]->key.host &&
@@ -215,9 +215,9 @@ explanation(const struct index *idx, const struct rpt_pair *p)
 static const struct rpt_finding *
 pinned_host(const struct index *idx, const struct rpt_pair *p)
 {
-	for (uint32_t i = first_of(idx, p->key.host, NULL);
+	for (uint32_t i = p->key.host ? first_of(idx, p->key.host, NULL) : idx->cnt;
 		i < idx->cnt && idx->v[i]->key.host == p->key.host; i++)
-		if (p->key.host && idx->v[i]->section == PSI_REPORT_PINNED)
+		if (idx->v[i]->section == PSI_REPORT_PINNED)
 			return idx->v[i];
 	return NULL;
 }
