@@ -452,6 +452,7 @@ check_end(size_t s, bool balanced)
 int
 main(int argc, char **argv)
 {
+	char ring[1300];
 	pthread_t t;
 	size_t s = 0;
 
@@ -493,8 +494,12 @@ main(int argc, char **argv)
 		}
 	}
 	check_end(s, true);
-	if (argc <= 3)
-		unlink(generation_of(&e)->cfg->ring.path);
+	snprintf(ring, sizeof(ring), "%s", generation_of(&e)->cfg->ring.path);
 	engine_close(&e);
+	if (argc <= 3) {
+		unlink(ring);
+		strcat(ring, ".lock");
+		unlink(ring);
+	}
 	return failures ? 1 : 0;
 }
