@@ -174,6 +174,7 @@ sizes(struct engine *e, const struct options *o)
 	uint32_t flows = o->gen.flows;
 
 	psi_worker_defaults(&e->wc);
+	e->wc.huge = !o->no_huge;
 	if (o->scenario == SC_ESTABLISHED) {
 		e->wc.flow.max = (uint32_t)((uint64_t)flows * 4 / 3 + 1024);
 		e->wc.conn_max = flows + 1024;

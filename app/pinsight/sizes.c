@@ -33,6 +33,7 @@ sizes_worker(const struct engine *e, const struct psi_config *cfg, unsigned int 
 	uint64_t random[3];
 
 	psi_worker_defaults(out);
+	out->huge = true;
 	out->flow.max = cfg->flows.max;
 	out->flow.timeout_ms[PSI_FLOW_CLOSED] = ms_of(cfg->flows.closed_timeout_ns);
 	out->flow.timeout_ms[PSI_FLOW_HALF_OPEN] = ms_of(cfg->flows.half_open_timeout_ns);

@@ -5,15 +5,6 @@
 #include <emmintrin.h>
 #endif
 
-static inline uint64_t
-word(const struct psi_tuple *key, size_t off)
-{
-	uint64_t v;
-
-	memcpy(&v, (const uint8_t *)key + off, sizeof(v));
-	return v;
-}
-
 /* NH (Black et al., "UMAC: fast and secure message authentication", 1999) over the tuple as six words: the chance that
  * two given tuples meet in its 128 bits is 2^-64 for whoever does not know the key. The last four bytes of the fifth
  * word are read again in the sixth. Then one more keyed multiplication spreads the sum over the bits that are used. */
@@ -23,9 +14,9 @@ psi_flow_hash(const struct psi_flow_table *t, const struct psi_tuple *key)
 	const uint64_t *k = t->key;
 	unsigned __int128 sum, fold;
 
-	sum = (unsigned __int128)(word(key, 0) + k[0]) * (word(key, 16) + k[1]);
-	sum += (unsigned __int128)(word(key, 8) + k[2]) * (word(key, 24) + k[3]);
-	sum += (unsigned __int128)(word(key, 32) + k[4]) * (word(key, 36) + k[5]);
+	sum = (unsigned __int128)(psi_flow_word(key, 0) + k[0]) * (psi_flow_word(key, 16) + k[1]);
+	sum += (unsigned __int128)(psi_flow_word(key, 8) + k[2]) * (psi_flow_word(key, 24) + k[3]);
+	sum += (unsigned __int128)(psi_flow_word(key, 32) + k[4]) * (psi_flow_word(key, 36) + k[5]);
 	fold = (unsigned __int128)((uint64_t)sum ^ (uint64_t)(sum >> 64) ^ k[6]) * k[7];
 	return (uint32_t)((uint64_t)fold ^ (uint64_t)(fold >> 64)) ^
 	       (uint32_t)((uint64_t)fold >> 32);
@@ -67,14 +58,6 @@ lowest(const struct states *s, uint32_t *mask)
 	return low;
 }
 
-static inline bool
-same(const struct psi_tuple *a, const struct psi_tuple *b)
-{
-	return !((word(a, 0) ^ word(b, 0)) | (word(a, 8) ^ word(b, 8)) |
-		 (word(a, 16) ^ word(b, 16)) | (word(a, 24) ^ word(b, 24)) |
-		 (word(a, 32) ^ word(b, 32)) | (word(a, 36) ^ word(b, 36)));
-}
-
 void
 psi_flow_prefetch(const struct psi_flow_table *t, uint32_t hash)
 {
@@ -82,22 +65,22 @@ psi_flow_prefetch(const struct psi_flow_table *t, uint32_t hash)
 }
 
 /* Where the tags know nothing of the flow, what is written when it is made. */
-uint32_t
+struct psi_flow *
 psi_flow_prefetch_entry(const struct psi_flow_table *t, uint32_t hash)
 {
-	uint32_t b = bucket_of(t, hash), i = b * WAYS;
+	uint32_t b = bucket_of(t, hash);
 	uint32_t mask = match(&t->tags[b], tag_of(hash));
+	struct psi_flow *f = &t->entries[(size_t)b * WAYS];
 
 	if (psi_unlikely(!mask)) {
 		__builtin_prefetch(&t->states[b]);
 		__builtin_prefetch(&t->due[b]);
 		mask = match(&t->tags[b], TAG_FREE);
 	}
-	if (mask) {
-		i += (unsigned int)__builtin_ctz(mask);
-		__builtin_prefetch(&t->entries[i], 1);
-	}
-	return i;
+	if (mask)
+		f += __builtin_ctz(mask);
+	__builtin_prefetch(f, 1);
+	return f;
 }
 
 struct psi_flow *
@@ -109,7 +92,7 @@ psi_flow_find(struct psi_flow_table *t, const struct psi_tuple *key, uint32_t ha
 	for (uint32_t mask = match(&t->tags[b], tag_of(hash)); mask; mask &= mask - 1) {
 		struct psi_flow *f = &bucket[__builtin_ctz(mask)];
 
-		if (psi_likely(same(&f->tuple, key)))
+		if (psi_likely(psi_flow_same(&f->tuple, key)))
 			return f;
 	}
 	return NULL;
@@ -294,10 +277,10 @@ psi_flow_get(struct psi_flow_table *t, const struct psi_tuple *key, uint32_t has
 	return f;
 }
 
-uint32_t
-psi_flow_index(const struct psi_flow_table *t, const struct psi_flow *f)
+struct psi_flow *
+psi_flow_base(const struct psi_flow_table *t)
 {
-	return (uint32_t)index_of(t, f);
+	return t->entries;
 }
 
 uint32_t

@@ -78,11 +78,39 @@ void psi_flow_stop(struct psi_flow_table *t);
 
 /* psi_flow_hash: the hash of a tuple under this table's key.
  * psi_flow_prefetch: asks for the bucket's tags; psi_flow_prefetch_entry: for the entry that the tags point to. Returns
- * the number of that entry (psi_flow_index), so that the caller can ask for what it keeps beside it; of any entry when
- * there is none. */
+ * it, or where a new one would go: never NULL, and nothing to rely on, but see psi_flow_is. */
 uint32_t psi_flow_hash(const struct psi_flow_table *t, const struct psi_tuple *key);
 void psi_flow_prefetch(const struct psi_flow_table *t, uint32_t hash);
-uint32_t psi_flow_prefetch_entry(const struct psi_flow_table *t, uint32_t hash);
+struct psi_flow *psi_flow_prefetch_entry(const struct psi_flow_table *t, uint32_t hash);
+
+/* Both tuples are the same, 44 bytes as six words that overlap. */
+static inline uint64_t
+psi_flow_word(const struct psi_tuple *key, size_t off)
+{
+	uint64_t v;
+
+	memcpy(&v, (const uint8_t *)key + off, sizeof(v));
+	return v;
+}
+
+static inline bool
+psi_flow_same(const struct psi_tuple *a, const struct psi_tuple *b)
+{
+	return !((psi_flow_word(a, 0) ^ psi_flow_word(b, 0)) |
+		 (psi_flow_word(a, 8) ^ psi_flow_word(b, 8)) |
+		 (psi_flow_word(a, 16) ^ psi_flow_word(b, 16)) |
+		 (psi_flow_word(a, 24) ^ psi_flow_word(b, 24)) |
+		 (psi_flow_word(a, 32) ^ psi_flow_word(b, 32)) |
+		 (psi_flow_word(a, 36) ^ psi_flow_word(b, 36)));
+}
+
+/* psi_flow_is: whether f, an entry of the table, free or not, is the live one of key. What psi_flow_prefetch_entry
+ * returned mostly is, and asking that first saves the search. */
+static inline bool
+psi_flow_is(const struct psi_flow *f, const struct psi_tuple *key)
+{
+	return f->state != PSI_FLOW_FREE && psi_flow_same(&f->tuple, key);
+}
 
 /* psi_flow_find: the live entry of key, or NULL. The pointer is good until the next psi_flow_get, _age or _stop. */
 struct psi_flow *
@@ -114,9 +142,10 @@ void psi_flow_free(struct psi_flow_table *t, struct psi_flow *f);
 uint32_t psi_flow_age(struct psi_flow_table *t, uint64_t now_ms, uint32_t budget);
 uint32_t psi_flow_age_all(struct psi_flow_table *t, uint64_t now_ms);
 
-/* psi_flow_index: the number of an entry, below psi_flow_slots, the same for all of its life: the caller may keep more
- * of a flow in an array of its own. psi_flow_at: the entry of a number, NULL when it is free. */
-uint32_t psi_flow_index(const struct psi_flow_table *t, const struct psi_flow *f);
+/* psi_flow_base: the first of psi_flow_slots entries, which lie side by side: an entry has a number for all of its life,
+ * and the caller may keep more of a flow in an array of its own. psi_flow_at: the entry of a number, NULL when it is
+ * free. */
+struct psi_flow *psi_flow_base(const struct psi_flow_table *t);
 uint32_t psi_flow_slots(const struct psi_flow_table *t);
 struct psi_flow *psi_flow_at(struct psi_flow_table *t, uint32_t i);
 

@@ -30,7 +30,8 @@ struct psi_worker_config {
 	uint32_t linger_ms; /* how long a closed TLS flow waits for stragglers before it is told */
 	unsigned int identity; /* enum psi_net_identity */
 	uint8_t id;	       /* goes into flow ids and records */
-	bool report_other;     /* make records of flows that are not TLS, too */
+	bool huge; /* ask for huge pages: for large tables in use, not for a short capture */
+	bool report_other; /* make records of flows that are not TLS, too */
 };
 
 /* psi_worker_defaults: what `pinsight read` uses; flow.hash_key is fixed, so that output repeats. */

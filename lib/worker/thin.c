@@ -49,13 +49,13 @@ enum {
 static inline struct thin *
 thin_of(struct psi_worker *w, const struct psi_flow *f)
 {
-	return &w->thin[psi_flow_index(w->flows, f)];
+	return &w->thin[f - w->base];
 }
 
 static inline struct thin_more *
 more_of(struct psi_worker *w, const struct psi_flow *f)
 {
-	return &w->thin_more[psi_flow_index(w->flows, f)];
+	return &w->thin_more[f - w->base];
 }
 
 /* One direction, unpacked. */
@@ -102,32 +102,56 @@ pkts_of(const struct psi_flow *f, unsigned int side)
 
 /* ---- a packet ---- */
 
-/* Payload of a side whose bytes were seen up to `high`: what is in turn, or within the record at hand. Headers are read
- * where they are. False when it is neither, or more than that must be remembered. */
-static inline bool
-payload(struct dir *d, uint32_t *next, const struct rte_mbuf *m, const struct psi_pkt *p,
-	uint32_t *app)
-{
-	uint32_t high = *next - d->lag, len = p->payload_len, end = p->tcp_seq + len, at;
-	struct psi_tls_skim_side skim = {.lost = (uint8_t)d->lost};
+/* What a packet changes of its direction. */
+struct change {
+	uint32_t next, lag, lost, app;
+};
 
-	if (len > SEG_MAX || (p->tcp_seq != high && p->tcp_seq != *next))
-		return false;
-	at = *next - p->tcp_seq;
-	if (len <= at && at) { /* all of it is the body of a record: not looked at */
-		d->lag = at - len;
-		return true;
-	}
+/* The headers in payload that goes beyond the record at hand, which ends `at` bytes into it. False when more must be
+ * remembered than a thin flow can. */
+static bool
+headers(struct change *c, const struct rte_mbuf *m, const struct psi_pkt *p, uint32_t at)
+{
+	struct psi_tls_skim_side skim = {.lost = (uint8_t)c->lost};
+	uint32_t len = p->payload_len;
+
 	if (p->payload_cap != len || p->payload_off + len > m->data_len)
 		return false;
-	d->lag = psi_tls_skim_push(
+	c->lag = psi_tls_skim_push(
 		&skim, rte_pktmbuf_mtod_offset(m, const uint8_t *, p->payload_off + at), len - at);
 	if (skim.hdr_have || skim.alert_cnt)
 		return false;
-	d->lost = skim.lost;
-	*next = end + d->lag;
-	*app = (uint32_t)skim.app_bytes;
+	c->lost = skim.lost;
+	c->next = p->tcp_seq + len + c->lag;
+	c->app = (uint32_t)skim.app_bytes;
 	return true;
+}
+
+/* Payload in turn, or within the record at hand, in which case it is not looked at. */
+static inline bool
+payload(struct change *c, const struct rte_mbuf *m, const struct psi_pkt *p)
+{
+	uint32_t at = c->next - p->tcp_seq;
+
+	if ((at && at != c->lag) || p->payload_len > SEG_MAX)
+		return false;
+	if (p->payload_len <= at) {
+		c->lag = at - p->payload_len;
+		return true;
+	}
+	return headers(c, m, p, at);
+}
+
+/* The time of the last packet: ts_ns of this one is that of the worker, or a little less. */
+static inline void
+put_time(struct psi_worker *w, struct psi_flow *f, uint64_t *word, uint64_t ts_ns)
+{
+	uint32_t us = (uint32_t)(ts_ns - w->ms_ns) / 1000u;
+
+	if (f->last_ms == (uint32_t)w->now_ms && (*word >> US_AT & MASK(US_BITS)) >= us)
+		return;
+	*word = (*word & ~(MASK(US_BITS) << US_AT)) | (uint64_t)us << US_AT;
+	f->last_ms = (uint32_t)w->now_ms;
 }
 
 bool
@@ -136,37 +160,33 @@ thin_packet(struct psi_worker *w, struct psi_flow *f, const struct rte_mbuf *m,
 {
 	unsigned int side = p->sender;
 	struct thin *t = thin_of(w, f);
-	struct dir d = dir_read(t->dir[side]);
-	uint32_t next = f->user[side], app = 0, pkts = pkts_of(f, side), us = w->now_us;
-	uint32_t peer_high = f->user[!side] - dir_read(t->dir[!side]).lag;
-	int64_t bytes, excess;
+	uint64_t word = f->word, v = t->dir[side], peer = t->dir[!side];
+	uint32_t pkts = (uint32_t)(word >> pkts_at(side) & MASK(PKTS_BITS));
+	struct change c = {.next = f->user[side],
+		.lag = (uint32_t)(v >> LAG_AT & MASK(LAG_BITS)),
+		.lost = (uint32_t)(v >> LOST_AT)};
+	uint32_t peer_high = f->user[!side] - (uint32_t)(peer >> LAG_AT & MASK(LAG_BITS));
+	int64_t excess;
 
 	if ((p->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK)
 		return false;
 	if (!pkts || pkts == MASK(PKTS_BITS))
 		return false;
-	if (ts_ns !=
-		w->now_ns) { /* an older packet of the same millisecond is not worth waking up for */
-		if (ts_ns / 1000000u != w->now_ms)
-			return false;
-		us = (uint32_t)(ts_ns / 1000u % 1000u);
-	}
-	if (pkts_of(f, !side) && (int32_t)(p->tcp_ack - peer_high) > 0)
+	if (psi_unlikely(ts_ns < w->ms_ns)) /* of an earlier millisecond than the worker's */
 		return false;
-	if (p->payload_len && !payload(&d, &next, m, p, &app))
+	if ((int32_t)(p->tcp_ack - peer_high) > 0 && word >> pkts_at(!side) & MASK(PKTS_BITS))
 		return false;
-	bytes = (int64_t)d.bytes + wire_len;
-	excess = (int64_t)d.excess + wire_len - HEADERS - app;
-	if (psi_unlikely(!dir_fits(bytes, excess, d.lag)))
+	if (p->payload_len && !payload(&c, m, p))
 		return false;
-	d.bytes = (uint32_t)bytes;
-	d.excess = (int32_t)excess;
-	t->dir[side] = dir_write(&d);
-	f->user[side] = next;
-	if ((uint32_t)w->now_ms != f->last_ms || (f->word >> US_AT & MASK(US_BITS)) < us)
-		f->word = (f->word & ~(MASK(US_BITS) << US_AT)) | (uint64_t)us << US_AT;
-	f->word += UINT64_C(1) << pkts_at(side);
-	psi_flow_touch(f, w->now_ms);
+	excess = ((int64_t)(v << (64 - LAG_AT)) >> (64 - EXCESS_BITS)) + wire_len - HEADERS - c.app;
+	v = (v & MASK(BYTES_BITS)) + wire_len;
+	if (psi_unlikely(!dir_fits((int64_t)v, excess, c.lag)))
+		return false;
+	t->dir[side] = v | ((uint64_t)excess & MASK(EXCESS_BITS)) << EXCESS_AT |
+		       (uint64_t)c.lag << LAG_AT | (uint64_t)c.lost << LOST_AT;
+	f->user[side] = c.next;
+	put_time(w, f, &word, ts_ns);
+	f->word = word + (UINT64_C(1) << pkts_at(side));
 	return true;
 }
 

@@ -3,6 +3,9 @@
 #include "worker_pvt.h"
 
 #include <netinet/in.h>
+#include <rte_prefetch.h>
+
+#define AHEAD 4 /* packets whose headers are asked for before they are read */
 
 /* What each result of the decoder counts as. */
 static const enum psi_stat rc_stat[PSI_NET_RC_CNT] = {
@@ -51,8 +54,10 @@ set_now(struct psi_worker *w, uint64_t ns)
 	if (ns <= w->now_ns)
 		return;
 	w->now_ns = ns;
+	if (ns - w->ms_ns < 1000000u)
+		return;
 	w->now_ms = ns / 1000000u;
-	w->now_us = (uint32_t)(ns / 1000u % 1000u);
+	w->ms_ns = w->now_ms * 1000000u;
 }
 
 /* Timeouts follow packet time. Every second of it the whole table has been looked at once, a share a burst. */
@@ -194,23 +199,14 @@ flow_of(struct psi_worker *w, struct psi_flow *f, const struct psi_pkt *p, uint3
 	return f;
 }
 
-/* True when the packet was dealt with, false when there was no room for its flow. */
-static bool
-tcp_packet(struct psi_worker *w, struct rte_mbuf *m, const struct psi_pkt *p, uint32_t hash,
-	uint64_t ts_ns, uint32_t wire_len)
+/* A packet of a flow that is not thin. False when there was no room for its flow. */
+static __attribute__((noinline)) bool
+followed(struct psi_worker *w, struct psi_flow *f, struct rte_mbuf *m, const struct psi_pkt *p,
+	uint32_t hash, uint64_t ts_ns, uint32_t wire_len)
 {
 	uint64_t no_flow = psi_stat_get(&w->stats, PSI_STAT_pkt_no_flow);
-	struct psi_flow *f = psi_flow_find(w->flows, &p->tuple, hash);
 	struct conn *c;
 
-	if (psi_likely(f && f->flags & FLOW_THIN)) {
-		if (psi_likely(thin_packet(w, f, m, p, ts_ns, wire_len)))
-			return true;
-		if (!thin_wake(w, f)) {
-			thin_blind(w, f, p, ts_ns, wire_len);
-			return true;
-		}
-	}
 	f = flow_of(w, f, p, hash, ts_ns);
 	if (!f)
 		return psi_stat_get(&w->stats, PSI_STAT_pkt_no_flow) != no_flow;
@@ -245,6 +241,27 @@ tcp_packet(struct psi_worker *w, struct rte_mbuf *m, const struct psi_pkt *p, ui
 	return true;
 }
 
+/* True when the packet was dealt with, false when there was no room for its flow. */
+static inline bool
+tcp_packet(
+	struct psi_worker *w, struct rte_mbuf *m, unsigned int i, uint64_t ts_ns, uint32_t wire_len)
+{
+	const struct psi_pkt *p = &w->pkt[i];
+	struct psi_flow *f = w->likely[i];
+
+	if (psi_unlikely(!psi_flow_is(f, &p->tuple)))
+		f = psi_flow_find(w->flows, &p->tuple, w->hash[i]);
+	if (psi_likely(f && f->flags & FLOW_THIN)) {
+		if (psi_likely(thin_packet(w, f, m, p, ts_ns, wire_len)))
+			return true;
+		if (!thin_wake(w, f)) {
+			thin_blind(w, f, p, ts_ns, wire_len);
+			return true;
+		}
+	}
+	return followed(w, f, m, p, w->hash[i], ts_ns, wire_len);
+}
+
 /* One frame decoded; a fragment is held, or answered with the datagram that it completed, in its place. */
 static void
 decode(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m, unsigned int i)
@@ -268,19 +285,18 @@ decode(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m, unsigned i
 	}
 }
 
-/* One packet's turn. m is given back. */
-static void
+/* One packet's turn. */
+static inline void
 act(struct psi_worker *w, struct rte_mbuf *m, unsigned int i, uint64_t ts_ns, uint32_t wire_len)
 {
 	enum psi_stat s = rc_stat[w->rc[i]];
 
 	set_now(w, ts_ns);
-	if (w->rc[i] == PSI_NET_TCP && !tcp_packet(w, m, &w->pkt[i], w->hash[i], ts_ns, wire_len))
+	if (w->rc[i] == PSI_NET_TCP && !tcp_packet(w, m, i, ts_ns, wire_len))
 		s = PSI_STAT_pkt_drop_flow_full;
 	if (w->rc[i] == PSI_NET_TCP && psi_unlikely(w->pkt[i].tunnel_cnt))
 		psi_stat_inc(&w->stats, PSI_STAT_pkt_tunnel);
 	psi_stat_inc(&w->stats, s);
-	rte_pktmbuf_free(m);
 }
 
 void
@@ -297,18 +313,22 @@ psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 		w->aged_ns = w->now_ns;
 	age(w);
 	for (uint16_t i = 0; i < n; i++) {
+		if (i + AHEAD < n)
+			rte_prefetch0(rte_pktmbuf_mtod(m[i + AHEAD], const void *));
 		decode(w, link, m, i);
 		bytes += wire_len[i];
 	}
 	for (uint16_t i = 0; i < n; i++)
-		if (w->rc[i] == PSI_NET_TCP)
-			__builtin_prefetch(
-				&w->thin[psi_flow_prefetch_entry(w->flows, w->hash[i])], 1);
+		if (w->rc[i] == PSI_NET_TCP) {
+			w->likely[i] = psi_flow_prefetch_entry(w->flows, w->hash[i]);
+			__builtin_prefetch(&w->thin[w->likely[i] - w->base], 1);
+		}
 	psi_stat_add(&w->stats, PSI_STAT_pkt_rx, n);
 	psi_stat_add(&w->stats, PSI_STAT_pkt_rx_bytes, bytes);
 	for (uint16_t i = 0; i < n; i++)
 		if (m[i]) /* else a fragment, counted by frag; a time of 0 stands for "never" from here on */
 			act(w, m[i], i, PSI_MAX(ts_ns[i], 1u), wire_len[i]);
+	rte_pktmbuf_free_bulk(m, n);
 }
 
 void

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#define HUGE_MIN (1u << 21) /* a smaller area has no room for a huge page */
+
 void
 psi_worker_defaults(struct psi_worker_config *cfg)
 {
@@ -41,7 +43,7 @@ psi_worker_defaults(struct psi_worker_config *cfg)
 	};
 }
 
-/* Zeroed memory that costs nothing until it is touched, in huge pages where the system gives them. */
+/* Zeroed memory that costs nothing until it is touched. */
 static void *
 area(struct psi_worker *w, size_t len)
 {
@@ -50,6 +52,8 @@ area(struct psi_worker *w, size_t len)
 
 	if (p == MAP_FAILED)
 		return NULL;
+	if (w->cfg.huge && len >= HUGE_MIN)
+		madvise(p, len, MADV_HUGEPAGE);
 	PSI_ASSERT(w->area_cnt < PSI_COUNT(w->area), "room for every area");
 	w->area[w->area_cnt].p = p;
 	w->area[w->area_cnt++].len = len;
@@ -93,6 +97,7 @@ lay_out(struct psi_worker *w, struct psi_err *err)
 	w->streams = psi_stream_init(stream_mem, &w->cfg.stream, &conn_stream_ops, &w->stats);
 	w->frags = psi_frag_open(&w->cfg.frag, &w->stats);
 	if (w->flows) {
+		w->base = psi_flow_base(w->flows);
 		w->thin = area(w, psi_flow_slots(w->flows) * sizeof(*w->thin));
 		w->thin_more = area(w, psi_flow_slots(w->flows) * sizeof(*w->thin_more));
 		if (!w->thin || !w->thin_more)
@@ -192,7 +197,7 @@ psi_worker_stop(struct psi_worker *w)
 	PSI_ASSERT(w->conns.used == 0 && w->hss.used == 0 && w->chains.used == 0,
 		"every connection was given back");
 	PSI_ASSERT(psi_stream_held(w->streams) == 0, "no segment is held");
-	w->now_ns = w->now_ms = w->now_us = w->aged_ns =
+	w->now_ns = w->now_ms = w->ms_ns = w->aged_ns =
 		0; /* what comes next may have another time */
 }
 

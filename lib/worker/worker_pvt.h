@@ -107,15 +107,16 @@ struct psi_worker {
 	struct psi_stats stats;
 	struct psi_worker_config cfg;
 	struct psi_flow_table *flows;
+	struct psi_flow *base; /* its first entry */
 	struct psi_stream_pool *streams;
 	struct psi_frag *frags;
 	struct psi_pool conns, hss, chains;
 	struct psi_handoff *out;
 	bool (*full)(void *ctx);
 	void *full_ctx;
-	uint64_t now_ns; /* largest packet time seen */
-	uint64_t now_ms; /* the same in milliseconds, and what is left of it in microseconds */
-	uint32_t now_us;
+	uint64_t now_ns;  /* largest packet time seen */
+	uint64_t now_ms;  /* the same in milliseconds */
+	uint64_t ms_ns;	  /* when that millisecond began */
 	uint64_t aged_ns; /* up to when the flow table was aged */
 	uint64_t next_id;
 	uint32_t chain_segs; /* mbufs held for chains */
@@ -139,6 +140,7 @@ struct psi_worker {
 	/* The burst at hand. */
 	struct psi_pkt pkt[PSI_WORKER_BURST];
 	uint32_t hash[PSI_WORKER_BURST];
+	struct psi_flow *likely[PSI_WORKER_BURST]; /* the entry, unless the tag deceives */
 	uint8_t rc[PSI_WORKER_BURST];
 	/* Memory of tables and pools, for close. */
 	struct {
