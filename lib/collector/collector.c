@@ -101,7 +101,6 @@ as_population_sees(const struct flow_view *v)
 		.cert_status = v->trust.status,
 		.name_mismatch = v->trust.findings & PSI_TRUST_name_mismatch,
 		.wrong_use = v->trust.findings & PSI_TRUST_wrong_eku,
-		.again = v->rec->kind & PSI_REC_AGAIN,
 		.own_ca = v->own_ca,
 		.weight = v->pin.action == PSI_PIN_IGNORE && v->pin.pin != PSI_PIN_NONE
 				  ? 0
@@ -113,6 +112,7 @@ as_population_sees(const struct flow_view *v)
 									  : NULL;
 	f.issuer = chain->issuer;
 	f.issuer_len = chain->issuer_len;
+	f.cert_cnt = chain->cert_cnt;
 	f.cert_name = (const uint8_t *)chain->name;
 	f.cert_name_len = chain->name_len;
 	return f;
@@ -221,7 +221,6 @@ on_flow(struct psi_collector *c, struct psi_rec *r)
 		return;
 	}
 	merge(&j->rec, r);
-	j->rec.kind |= PSI_REC_AGAIN;
 	tell(c, &j->rec, PSI_EVENT_TLS_FLOW);
 	joins_free(j);
 }

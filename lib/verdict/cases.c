@@ -5,6 +5,8 @@
 
 #include <math.h>
 
+#define SURE	   0.75f
+#define HELD	   0.03f /* below what is reported by no more: what was told stands */
 #define GONE	   0.1f /* of a refusal's weight: nobody has refused for more than three half-lives */
 #define MANY_HOSTS 1.5f /* refused under an issuer: it is the client, not the hosts */
 #define MANY_CLIENTS \
@@ -34,7 +36,11 @@ slot(struct psi_population *p, uint64_t key, bool make)
 static uint64_t
 key_of(const struct ids *id, enum psi_finding_kind kind, enum psi_finding_class class)
 {
-	uint64_t what = pop_mix(kind, class), k;
+	uint64_t what, k;
+
+	if (class == PSI_FINDING_CERTIFICATE_EXPIRED) /* one case, which may change its mind */
+		class = PSI_FINDING_CERTIFICATE_BAD;
+	what = pop_mix(kind, class);
 
 	switch (kind) {
 	case PSI_SUBJECT_CLIENT: k = pop_mix(pop_mix(what, id->stack), id->issuer); break;
@@ -137,24 +143,46 @@ is_news(const struct psi_population *p, const struct pcase *c, enum psi_finding_
 {
 	if (!c->told_class)
 		return confidence >= p->cfg.report_confidence;
+	if (confidence < p->cfg.report_confidence - HELD)
+		return true;
 	return class != (enum psi_finding_class)c->told_class ||
 	       fabsf(log_odds(confidence) - log_odds(c->told_confidence)) > 1 ||
 	       c->failed >= 4 * c->told_failed || (last && c->failed != c->told_failed);
 }
 
 static void
+take_back(struct psi_population *p, struct pcase *c, const struct opinion *o)
+{
+	if (c->told_class && c->told_confidence > 0)
+		tell(p, c, o, (enum psi_finding_class)c->told_class, 0);
+	c->told_class = 0;
+}
+
+/* One attempt may be an accident: a client that was interrupted, a certificate that is bad. */
+static bool
+may_be_accident(const struct pcase *c, float confidence)
+{
+	return c->failed < 2 && (c->how == HOW_SILENT || confidence < SURE);
+}
+
+static void
 conclude(struct psi_population *p, struct pcase *c, const struct opinion *o,
 	enum psi_finding_class class, float confidence, bool last)
 {
+	if (!class) {
+		take_back(p, c, o);
+		return;
+	}
+	if (class == PSI_FINDING_PINNED && !c->told_class && may_be_accident(c, confidence))
+		return;
 	if (!is_news(p, c, class, confidence, last))
 		return;
 	if (c->told_class && class != (enum psi_finding_class)c->told_class)
-		tell(p, c, o, (enum psi_finding_class)c->told_class, 0); /* takes it back */
-	if (confidence >= p->cfg.report_confidence ||
-		class == (enum psi_finding_class)c->told_class)
+		take_back(p, c, o);
+	if (confidence >= p->cfg.report_confidence)
 		tell(p, c, o, class, confidence);
-	else
-		c->told_class = 0;
+	else if (confidence < p->cfg.report_confidence - HELD)
+		take_back(p, c, o);
 }
 
 /* ---- cases ---- */
@@ -196,10 +224,11 @@ class_of(const struct pcase *c, const struct opinion *o)
 	switch (o->top) {
 	case CAUSE_PINNED: return PSI_FINDING_PINNED;
 	case CAUSE_CA: return PSI_FINDING_DISTRUSTS_CA;
+	case CAUSE_NONE: return PSI_FINDING_NONE;
 	case CAUSE_CERT: break;
 	case CAUSE_CNT: break;
 	}
-	return c->fault & FAULT_EXPIRED || o->vote == VOTE_EXPIRED ? PSI_FINDING_CERTIFICATE_EXPIRED
+	return c->fault & FAULT_EXPIRED || o->said == VOTE_EXPIRED ? PSI_FINDING_CERTIFICATE_EXPIRED
 								   : PSI_FINDING_CERTIFICATE_BAD;
 }
 
@@ -239,6 +268,7 @@ wider(struct psi_population *p, const struct pcase *c, enum psi_finding_kind kin
 		w->told_confidence = 0;
 		w->failed = w->told_failed = 0;
 	}
+	w->class = class;
 	w->used_ns = p->now_ns;
 	w->first_ns = PSI_MIN(w->first_ns, c->first_ns);
 	w->last_ns = PSI_MAX(w->last_ns, c->last_ns);
@@ -262,6 +292,9 @@ settle(struct psi_population *p, struct pcase *c, const struct opinion *o, uint6
 	if (!o->compared || o->attempts < (float)p->cfg.attempts_min - 0.5f)
 		return;
 	if (kind != PSI_SUBJECT_HOST_CLIENT) {
+		if (c->told_class !=
+			class) /* what is said of more than the pair says it of the pair, too */
+			take_back(p, c, o);
 		w = wider(p, c, kind, class);
 		w->failed += w->failed ? attempts : c->failed;
 	}
@@ -289,8 +322,7 @@ retire(struct psi_population *p, struct pcase *c)
 {
 	static const struct opinion none;
 
-	if (c->told_class && c->told_confidence > 0)
-		tell(p, c, &none, (enum psi_finding_class)c->told_class, 0);
+	take_back(p, c, &none);
 	c->key = 0;
 	p->count.cases--;
 }

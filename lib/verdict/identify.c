@@ -5,6 +5,9 @@
 #define TLS13	      0x0304
 #define AES256_SHA384 0x1302
 #define CCM8	      0x1305
+#define TICKET_MAX    512
+#define SMALL_EE      200    /* EncryptedExtensions alone; longer: with more in one record */
+#define AT_ONCE_NS    100000 /* no answer comes so soon */
 
 /* What the lengths of a TLS 1.3 server's first records say, where each message has a record of its own. */
 struct shape {
@@ -28,21 +31,44 @@ verify_class(uint16_t len)
 	return len;
 }
 
-/* EncryptedExtensions, perhaps CertificateRequest, Certificate, CertificateVerify, Finished (RFC 8446 section 2). The last
- * has a length of its own (psi_tls_conclude knows the same); JSSE pads by 16. */
-static struct shape
-shape_of(const struct psi_rec *r)
+/* EncryptedExtensions, perhaps CertificateRequest, Certificate, CertificateVerify, Finished (RFC 8446 section 2): the place
+ * of the last, which has a length of its own (psi_tls_conclude knows the same; JSSE pads by 16). 0: cannot be told. */
+static int
+finished_at(const struct psi_rec *r)
 {
 	uint16_t tag = r->cipher == CCM8 ? 8 : 16;
 	uint16_t fin = (uint16_t)(4 + (r->cipher == AES256_SHA384 ? 48 : 32) + 1 + tag);
 	const uint16_t *len = r->enc_len[PSI_S2C];
 	int n = PSI_MIN(r->enc_cnt[PSI_S2C], PSI_REC_RECORD_MAX);
 
-	for (int i = 3; i < n && i <= 4; i++)
+	for (int i = 3; r->version == TLS13 && i < n && i <= 4; i++)
 		if ((len[i] == fin || len[i] == fin + 16) && len[i - 2] > len[0] &&
 			len[i - 2] > 200)
-			return (struct shape){len[i - 2], verify_class(len[i - 1]), len[0]};
-	return (struct shape){0};
+			return i;
+	return 0;
+}
+
+static struct shape
+shape_of(const struct psi_rec *r)
+{
+	const uint16_t *len = r->enc_len[PSI_S2C];
+	int fin = finished_at(r);
+
+	return fin ? (struct shape){len[fin - 2], verify_class(len[fin - 1]), len[0]}
+		   : (struct shape){0};
+}
+
+/* What a TLS 1.3 server sent behind its Finished may be no answer but session tickets, though it came behind the client's
+ * data: one or two records of equal length, no longer than a ticket, and a client that did not wait for any. */
+bool
+pop_tickets_only(const struct psi_rec *r)
+{
+	const uint16_t *len = r->enc_len[PSI_S2C];
+	int first = finished_at(r) + 1, n = r->enc_cnt[PSI_S2C] - first;
+
+	return first > 1 && (n == 1 || n == 2) && first + n <= PSI_REC_RECORD_MAX &&
+	       len[first] <= TICKET_MAX && len[first] == len[first + n - 1] &&
+	       r->tcp.first_fin == 1 + PSI_C2S && r->tcp.fin_ns <= r->tcp.hs_ns + AT_ONCE_NS;
 }
 
 static char
@@ -111,12 +137,31 @@ pop_host_name(const struct psi_pop_flow *f, char *name, uint16_t *len)
 		name[i] = lower((char)p[i]);
 }
 
+/* The last two labels, three where the last two are short ("co.uk"): names of one owner, mostly. An address, or a name with
+ * its port, stands for itself. */
+static uint64_t
+domain_of(uint64_t seed, const char *name, uint16_t len)
+{
+	uint16_t dot[3] = {0}, cnt = 0, from = 0;
+
+	for (uint16_t i = len; i-- > 0 && cnt < 3;)
+		if (name[i] == '.')
+			dot[cnt++] = i;
+	if (cnt >= 2)
+		from = (uint16_t)(dot[1] + 1);
+	if (cnt >= 2 && len - dot[0] <= 3 && dot[0] - dot[1] <= 4)
+		from = cnt == 3 ? (uint16_t)(dot[2] + 1) : 0;
+	if (len && name[len - 1] >= '0' && name[len - 1] <= '9')
+		from = 0;
+	return pop_hash(seed, name + from, len - from);
+}
+
 bool
 pop_identify(const struct psi_population *p, const struct psi_pop_flow *f, struct ids *id)
 {
 	const struct psi_rec *r = f->rec;
 	char name[PSI_FINDING_NAME_MAX];
-	struct shape shape = {0};
+	struct shape shape;
 	uint16_t name_len;
 	uint32_t ja4_len;
 	const uint8_t *ja4 = psi_rec_piece(r, PSI_VAR_JA4, &ja4_len);
@@ -128,17 +173,19 @@ pop_identify(const struct psi_population *p, const struct psi_pop_flow *f, struc
 	id->ja4 = pop_hash(p->cfg.seed, ja4, ja4_len);
 	id->stack = pop_mix(id->client, id->ja4);
 	id->host = pop_hash(p->cfg.seed, name, name_len);
+	id->domain = domain_of(p->cfg.seed, name, name_len);
 	id->issuer_seen = f->issuer_len > 0;
-	if (r->version == TLS13)
-		shape = shape_of(r);
+	shape = shape_of(r);
+	id->named = id->issuer_seen ? pop_hash(p->cfg.seed, f->issuer, f->issuer_len) : 0;
 	if (f->spki)
 		id->ctx = pop_mix(pop_hash(p->cfg.seed, f->spki, 32),
-				  pop_hash(p->cfg.seed, f->issuer, f->issuer_len)) |
+				  pop_mix(id->named, f->cert_cnt)) |
 			  1;
 	else
 		id->ctx = shape.cert ? pop_mix(shape.cert, shape.verify) | 1 : 0;
 	if (id->issuer_seen) {
-		id->issuer = id->issuer_any = pop_hash(p->cfg.seed, f->issuer, f->issuer_len);
+		/* one that sends fewer certificates than with other hosts is not accepted alike */
+		id->issuer = id->issuer_any = pop_mix(id->named, f->cert_cnt);
 	} else {
 		id->issuer_any = pop_mix(1, shape.verify);
 		id->issuer = pop_mix(id->issuer_any, (uint64_t)r->cipher << 16 | shape.ee);
@@ -162,10 +209,22 @@ pop_fault_of(const struct psi_pop_flow *f)
 	return fault || !f->spki ? fault : FAULT_NONE;
 }
 
+/* A client that left before the server had said all cannot have judged it: TLS 1.3, a record each, and no Finished yet. */
+bool
+pop_cut_short(const struct psi_rec *r)
+{
+	const uint16_t *len = r->enc_len[PSI_S2C];
+
+	return r->version == TLS13 && r->enc_cnt[PSI_S2C] < 4 && len[0] < SMALL_EE &&
+	       !finished_at(r);
+}
+
 /* The client's first clear alert that may speak of the certificate, else how it went. */
 enum how
 pop_how_of(const struct psi_rec *r)
 {
+	const uint64_t done = PSI_EVID_client_finished | PSI_EVID_server_finished;
+
 	for (unsigned int i = 0; i < r->alert_cnt; i++) {
 		const struct psi_rec_alert *a = &r->alert[i];
 
@@ -176,6 +235,8 @@ pop_how_of(const struct psi_rec *r)
 		case 42: return HOW_42;
 		case 46: return HOW_46;
 		case 45: return HOW_45;
+		case 43:
+		case 44: return HOW_CERT;
 		case 40:
 		case 80: return HOW_OWN_CHECK;
 		default: break;
@@ -184,7 +245,7 @@ pop_how_of(const struct psi_rec *r)
 			return HOW_OTHER;
 	}
 	if (r->evidence & PSI_EVID_client_alert_hidden)
-		return HOW_HIDDEN;
+		return (r->evidence & done) == done ? HOW_AFTER : HOW_HIDDEN;
 	if (r->evidence & PSI_EVID_client_close_notify)
 		return HOW_GOODBYE;
 	if (r->evidence & PSI_EVID_client_data)

@@ -5,13 +5,14 @@
 #include <math.h>
 
 #define SOME	0.1f /* of a mass: seen within three half-lives */
+#define WIDE	2.3f /* domains that have nothing to do with one another: three, of late */
 #define SEVERAL 1.3f /* more than one, of late */
 
 static const struct {
 	float w[CAUSE_CNT];
 	uint64_t evidence;
 } weight[SIG_CNT] = {
-#define WEIGHT(sym, pinned, ca, cert, evidence, text) {{pinned, ca, cert}, evidence},
+#define WEIGHT(sym, pinned, ca, cert, none, evidence, text) {{pinned, ca, cert, none}, evidence},
 #include "weights.def"
 #undef WEIGHT
 };
@@ -51,8 +52,8 @@ static uint64_t
 of_refusal(enum how how, unsigned int fault)
 {
 	static const uint64_t by_how[HOW_CNT] = {SIG(alert_48), SIG(alert_42), SIG(alert_46),
-		SIG(alert_45), SIG(alert_other), SIG(own_check), SIG(hidden), SIG(goodbye),
-		SIG(left), SIG(silent), SIG(unanswered)};
+		SIG(alert_45), SIG(alert_fault), SIG(alert_other), SIG(own_check), SIG(hidden),
+		SIG(after), SIG(goodbye), SIG(left), SIG(silent), SIG(unanswered)};
 
 	return by_how[how] | when(fault & FAULT_EXPIRED, SIG(cert_expired)) |
 	       when(fault & FAULT_SELF_SIGNED, SIG(cert_self_signed)) |
@@ -79,17 +80,20 @@ of_others(struct mass near, struct mass far, struct mass kin, struct mass kinds)
 
 /* Other certificates of the issuer. */
 static uint64_t
-of_issuer(const struct ids *id, struct mass own, struct mass near)
+of_issuer(const struct ids *id, struct mass own, struct mass near, struct mass domains)
 {
 	bool yes = own.ok > SOME, no = own.ref > SOME && !yes;
+	bool wide = no && domains.ok <= SOME && domains.ref > WIDE;
 	bool near_yes = near.ok > SOME, near_no = near.ref > SOME && !near_yes;
 
 	if (!id->issuer_seen)
 		return when(yes, SIG(accepts_family)) | when(no, SIG(refuses_family)) |
+		       when(wide, SIG(refuses_widely_family)) |
 		       when(near_yes, SIG(near_accepts_family)) |
 		       when(near_no, SIG(near_refuses_family));
 	return when(yes, SIG(accepts_issuer)) | when(no, SIG(refuses_issuer)) |
-	       when(near_yes, SIG(near_accepts_issuer)) | when(near_no, SIG(near_refuses_issuer));
+	       when(wide, SIG(refuses_widely)) | when(near_yes, SIG(near_accepts_issuer)) |
+	       when(near_no, SIG(near_refuses_issuer));
 }
 
 /* What most of the others say who refuse a certificate that more refuse than accept. */
@@ -102,6 +106,8 @@ majority(const struct row *all, struct mass kinds, enum vote own, float own_shar
 	for (int v = 0; all && kinds.ref > kinds.ok && v < VOTE_CNT; v++) {
 		float others = all->vote[v] - (own == (enum vote)v ? own_share : 0);
 
+		if (v == VOTE_EXPIRED) /* names a fault, where others send what they send for any */
+			others *= 3;
 		if (others > n) {
 			n = others;
 			most = (enum vote)v;
@@ -143,6 +149,16 @@ weigh(struct opinion *o)
 		o->prob[c] /= all;
 }
 
+/* How often it refused, and whether the stack is one that uses nothing. all: the stack and domains. */
+static uint64_t
+of_attempts(enum how how, const struct row *leaf, struct mass all)
+{
+	bool again = leaf && leaf->tries_ref > 1.5f, quiet = how >= HOW_AFTER;
+
+	return when(again, SIG(again)) | when(!again && quiet, SIG(once)) |
+	       when(quiet && all.ok <= SOME && all.ref > SEVERAL, SIG(uses_nothing));
+}
+
 /* The host whatever it shows: what it shows to others may not be visible, or may be another certificate. */
 static uint64_t
 of_host(const struct psi_population *p, const struct level *host, struct mass near, struct mass far)
@@ -168,11 +184,15 @@ has_comparison(const struct opinion *o)
 {
 	const uint64_t others = SIG(near_accepts) | SIG(far_accepts) | SIG(most_accept) |
 				SIG(near_accepts_host) | SIG(far_accepts_host);
+	const uint64_t refused = SIG(near_refuses) | SIG(most_refuse);
 	const uint64_t refusals = SIG(near_refuses) | SIG(most_refuse) | SIG(kin_accepts) |
 				  SIG(kin_refuses) | SIG(refuses_issuer) | SIG(refuses_family) |
 				  SIG(near_accepts_issuer) | SIG(near_refuses_issuer) |
-				  SIG(near_refuses_family) | SIG(accepts_here);
+				  SIG(near_refuses_family) | SIG(accepts_here) | SIG(uses_nothing);
 
+	/* nobody else was seen there: enough when it refuses again and again, and is at home with other hosts */
+	if (o->signals & SIG(accepts_family) && o->signals & SIG(again) && !(o->signals & refused))
+		return true;
 	return o->signals &
 	       (others | SIG(accepts_issuer) | (o->top == CAUSE_PINNED ? 0 : refusals));
 }
@@ -196,12 +216,16 @@ pop_judge(struct psi_population *p, const struct ids *id, enum how how, unsigned
 	kinds = less(mass(at.kinds), share(p, at.kin));
 	iss_own = less(mass(iss.stack), own);
 	o->vote = majority(at.kinds, kinds, pop_vote_of(how, fault), share(p, at.kin).ref);
-	o->signals = of_refusal(how, fault) | of_others(near, far, kin, kinds) |
-		     of_issuer(id, iss_own, less(mass(iss.client), mass(iss.stack))) |
-		     of_votes(o->vote);
+	o->said = majority(at.kinds, mass(at.kinds), VOTE_CNT, 0);
+	o->signals =
+		of_refusal(how, fault) | of_others(near, far, kin, kinds) |
+		of_issuer(id, iss_own, less(mass(iss.client), mass(iss.stack)), mass(iss.domains)) |
+		of_votes(o->vote);
 	o->signals |= when(own.ok > SOME, SIG(accepts_here));
-	o->signals |= when(at.leaf && at.leaf->tries_ref > 1.5f, SIG(again));
-	o->signals |= of_host(p, &host, near, far);
+	o->signals |= of_host(p, &host, near, far) | of_attempts(how, at.leaf, mass(iss.reached));
+	o->signals |= when(kinds.ok <= SOME && near.ok <= SOME && far.ok <= SOME &&
+				   less(mass(host.everyone), share(p, host.leaf)).ok <= SOME,
+		SIG(unreached));
 	o->attempts = (at.leaf ? at.leaf->tries_ref + at.leaf->tries_ok : 0) + near.ok + near.ref +
 		      far.ok + far.ref + iss_own.ok + iss_own.ref;
 	o->hosts_refused = mass(iss.stack).ok > SOME ? 0 : mass(iss.stack).ref;

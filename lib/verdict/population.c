@@ -34,7 +34,7 @@ pop_vote_of(enum how how, unsigned int fault)
 		return VOTE_EXPIRED;
 	if (how == HOW_48 || fault & FAULT_SELF_SIGNED)
 		return VOTE_48;
-	return how == HOW_42 || how == HOW_46 || how == HOW_OTHER ||
+	return how == HOW_42 || how == HOW_46 || how == HOW_CERT || how == HOW_OTHER ||
 			       fault & (FAULT_NAME | FAULT_OTHER)
 		       ? VOTE_BAD
 		       : VOTE_CNT;
@@ -86,6 +86,10 @@ count(struct psi_population *p, const struct ids *id, bool ok, enum vote vote, f
 	at.everyone->tries_ref += !ok;
 	add(iss.pair, ok, 1);
 	add(iss.host, ok, 1);
+	add(iss.domains, ok, worth(p, iss.domain, ok));
+	add(iss.reached, ok, worth(p, iss.reach, ok));
+	mark(p, iss.domain, ok);
+	mark(p, iss.reach, ok);
 	count_level(p, &at, ok, vote);
 	if (id->ctx)
 		count_level(p, &host, ok, vote);
@@ -165,6 +169,10 @@ why(const struct opinion *o)
 			return "This client refuses what other clients accept from this host: it does not trust the CA.";
 		return "Everyone refuses what this host shows, as clients do that do not know its CA.";
 	case CAUSE_CERT: return "Nobody accepts what this host shows: its certificate is bad.";
+	case CAUSE_NONE:
+		if (s & SIG(uses_nothing))
+			return "This client stack completes handshakes with several hosts and never sends data to any: rather a check of their health than a refusal.";
+		return "The same client stack uses this host at other times, and nothing but an unused connection speaks of a refusal.";
 	case CAUSE_CNT: break;
 	}
 	return "";
@@ -172,18 +180,28 @@ why(const struct opinion *o)
 
 /* A verdict of a flow by itself gives way to a likelier cause, if others or other hosts were there to compare with. */
 static void
-sharpen(const struct psi_population *p, const struct opinion *o, unsigned int fault,
+sharpen(const struct psi_population *p, const struct opinion *o, enum how how, unsigned int fault,
 	struct psi_verdict *v)
 {
-	static const float enough = 0.65f;
+	static const float enough = 0.65f, surer = 0.8f, sure = 0.95f;
+	const uint64_t elsewhere = SIG(refuses_issuer) | SIG(refuses_family) | SIG(near_refuses) |
+				   SIG(all_refuse) | SIG(most_refuse);
 
 	v->evidence |= o->evidence;
 	if (!o->compared || o->prob[o->top] < enough ||
 		o->attempts < (float)p->cfg.attempts_min - 0.5f)
 		return;
 	switch (o->top) {
-	case CAUSE_PINNED: say(v, PSI_CLASS_PINNED, o->prob[o->top], why(o)); break;
-	case CAUSE_CA: say(v, PSI_CLASS_UNKNOWN_CA, o->prob[o->top], why(o)); break;
+	case CAUSE_PINNED:
+		if (how == HOW_SILENT && o->signals & SIG(once) && o->prob[o->top] < sure)
+			break; /* a client that was interrupted looks the same */
+		say(v, PSI_CLASS_PINNED, o->prob[o->top], why(o));
+		break;
+	case CAUSE_CA:
+		if (!(o->signals & elsewhere) && o->prob[o->top] < surer)
+			break; /* one host of one stack: nothing says that it is not the host */
+		say(v, PSI_CLASS_UNKNOWN_CA, o->prob[o->top], why(o));
+		break;
 	case CAUSE_CERT: {
 		enum psi_class c = fault_class(v->class, fault, o->vote);
 
@@ -191,6 +209,10 @@ sharpen(const struct psi_population *p, const struct opinion *o, unsigned int fa
 			say(v, c, o->prob[o->top], why(o));
 		break;
 	}
+	case CAUSE_NONE:
+		if (o->signals & (SIG(uses_nothing) | SIG(accepts_here)) && how >= HOW_AFTER)
+			say(v, PSI_CLASS_NORMAL, o->prob[o->top], why(o));
+		break;
 	case CAUSE_CNT: break;
 	}
 }
@@ -200,7 +222,7 @@ sharpen(const struct psi_population *p, const struct opinion *o, unsigned int fa
 static bool
 was_used(const struct psi_rec *r)
 {
-	return (r->evidence & BOTH) == BOTH;
+	return (r->evidence & BOTH) == BOTH && !pop_tickets_only(r);
 }
 
 /* The client sent data and left before any answer, after a full handshake: a request without interest in the answer, or a
@@ -210,10 +232,11 @@ was_unanswered(const struct psi_rec *r)
 {
 	const uint64_t done =
 		PSI_EVID_client_finished | PSI_EVID_server_finished | PSI_EVID_client_data;
-	const uint64_t not = PSI_EVID_server_data | PSI_EVID_server_first | PSI_EVID_resumed |
-			     PSI_EVID_late_end | PSI_EVID_gap | PSI_EVID_one_sided;
+	const uint64_t not = PSI_EVID_server_first | PSI_EVID_resumed | PSI_EVID_late_end |
+			     PSI_EVID_gap | PSI_EVID_one_sided;
 
 	return (r->evidence & done) == done && !(r->evidence & not ) &&
+	       (!(r->evidence & PSI_EVID_server_data) || pop_tickets_only(r)) &&
 	       r->evidence & (PSI_EVID_client_fin | PSI_EVID_client_rst) &&
 	       r->evidence & (PSI_EVID_cert_sent | PSI_EVID_cert_inferred);
 }
@@ -237,7 +260,10 @@ refused(struct psi_population *p, const struct psi_pop_flow *f, struct ids *id,
 	struct opinion o;
 	bool counted;
 
-	if (how >= HOW_GOODBYE && has_twin(p, id, f->rec->start_ns)) {
+	if (how >= HOW_HIDDEN &&
+		(f->rec->evidence & PSI_EVID_server_first || pop_cut_short(f->rec)))
+		return; /* nobody knows what the client would have done */
+	if (how >= HOW_AFTER && has_twin(p, id, f->rec->start_ns)) {
 		p->count.idle++;
 		v->evidence |= PSI_EVID_twin_used;
 		say(v, PSI_CLASS_NORMAL, 0.95f,
@@ -253,7 +279,7 @@ refused(struct psi_population *p, const struct psi_pop_flow *f, struct ids *id,
 		return;
 	if (fault & FAULT_NAME)
 		v->evidence |= PSI_EVID_cert_name_mismatch;
-	sharpen(p, &o, fault, v);
+	sharpen(p, &o, how, fault, v);
 	if (psi_class_is_refusal(v->class))
 		pop_cases_flow(p, f, id, how, fault, &o, counted);
 }
@@ -267,10 +293,7 @@ psi_population_flow(struct psi_population *p, const struct psi_pop_flow *f, stru
 	if (f->weight > 0 && pop_identify(p, f, &id)) {
 		p->count.flows++;
 		if (v->class == PSI_CLASS_NORMAL && was_used(f->rec)) {
-			if (!f->again)
-				psi_population_used(p, f);
-			else
-				mark_used(p, &id, f->rec->end_ns);
+			psi_population_used(p, f);
 		} else if (psi_class_is_refusal(v->class) ||
 			   (v->class == PSI_CLASS_NORMAL && was_unanswered(f->rec))) {
 			refused(p, f, &id, v);

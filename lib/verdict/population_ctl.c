@@ -42,7 +42,7 @@ psi_population_defaults(struct psi_population_config *cfg)
 	*cfg = (struct psi_population_config){.row_max = 1u << 18,
 		.case_max = 1u << 14,
 		.half_life_ns = 86400ull * 1000000000,
-		.retry_ns = 5ull * 1000000000,
+		.retry_ns = 2ull * 1000000000,
 		.attempts_min = 2,
 		.report_confidence = 0.6f};
 }

@@ -13,9 +13,11 @@ enum how {
 	HOW_42,
 	HOW_46,
 	HOW_45,
+	HOW_CERT, /* 43, 44: a fault of the certificate, and no catch-all */
 	HOW_OTHER,
 	HOW_OWN_CHECK,
 	HOW_HIDDEN,
+	HOW_AFTER, /* an encrypted alert behind both Finished: a refusal, or a goodbye that nobody answered */
 	HOW_GOODBYE,
 	HOW_LEFT,
 	HOW_SILENT,
@@ -35,11 +37,11 @@ enum fault {
 	FAULT_NONE = 16 /* it shows, and nothing is wrong */
 };
 
-enum cause { CAUSE_PINNED, CAUSE_CA, CAUSE_CERT, CAUSE_CNT };
+enum cause { CAUSE_PINNED, CAUSE_CA, CAUSE_CERT, CAUSE_NONE, CAUSE_CNT };
 
 /* The rows of weights.def, by place. */
 enum signal {
-#define WEIGHT(sym, pinned, ca, cert, evidence, text) SIG_##sym,
+#define WEIGHT(sym, pinned, ca, cert, none, evidence, text) SIG_##sym,
 #include "weights.def"
 #undef WEIGHT
 	SIG_CNT
@@ -51,7 +53,7 @@ _Static_assert(SIG_CNT <= 64, "signals are bits of one word");
  * refuse, each weighing 1 when it last did and half of that a half-life later. 64 bytes. */
 struct row {
 	uint64_t at_ns;		/* as of when the masses are */
-	uint64_t ok_ns, ref_ns; /* leaf and kin: when last; 0 never */
+	uint64_t ok_ns, ref_ns; /* what is counted once above: when last; 0 never */
 	uint64_t used_ns; /* leaf: last time that data went both ways, resumed sessions included */
 	uint64_t try_ns;  /* leaf: the attempt that was counted last */
 	float ok, ref;	  /* leaf, pair, host: of flows */
@@ -71,7 +73,10 @@ struct row_line {
 /* Who and what a flow is about, hashed. */
 struct ids {
 	uint64_t client, ja4, stack, host;
-	uint64_t ctx;	     /* what was shown; 0: not visible */
+	uint64_t
+		domain; /* of the host: its last labels, as registries sell them, by rule of thumb */
+	uint64_t ctx;	/* what was shown; 0: not visible */
+	uint64_t named;	     /* the issuer, as far as a finding can name it; 0: it does not show */
 	uint64_t issuer;     /* who signed it as this stack sees it */
 	uint64_t issuer_any; /* and as any stack would */
 	bool issuer_seen;    /* it is the issuer's name, not what looks alike */
@@ -104,9 +109,10 @@ struct opinion {
 	float attempts; /* distinct, that it rests on */
 	float scope; /* share of the refusals which the subject of a finding covers that it speaks of */
 	float host_scope, client_scope; /* the same when the subject is the host, or the client */
-	enum vote vote;			/* what refusers say; VOTE_CNT: nothing */
-	float hosts_refused;		/* by this stack under this issuer */
-	float kin_clients;		/* clients on which this stack refuses this */
+	enum vote said;	     /* what refusers say, this one too: the same for all of them */
+	enum vote vote;	     /* what refusers say; VOTE_CNT: nothing */
+	float hosts_refused; /* by this stack under this issuer */
+	float kin_clients;   /* clients on which this stack refuses this */
 };
 
 struct psi_population {
@@ -137,7 +143,11 @@ struct level {
 /* The rows about an issuer. */
 struct issuer_rows {
 	struct row *stack, *client, *all;
-	struct row *pair; /* the stack and the host under this issuer */
+	struct row *domain;  /* the stack, the issuer and one domain */
+	struct row *domains; /* the stack and the issuer: domains, each counted once */
+	struct row *reach;   /* the stack and one domain, whatever the issuer */
+	struct row *reached; /* the stack: domains in all */
+	struct row *pair;    /* the stack and the host under this issuer */
 	struct row *host; /* anybody and the host under it */ /* all: the stack at any issuer */
 };
 uint64_t pop_hash(uint64_t seed, const void *p, size_t len);
@@ -167,5 +177,7 @@ void pop_host_name(const struct psi_pop_flow *f, char *name, uint16_t *len);
 bool pop_identify(const struct psi_population *p, const struct psi_pop_flow *f, struct ids *id);
 unsigned int pop_fault_of(const struct psi_pop_flow *f);
 enum how pop_how_of(const struct psi_rec *r);
+bool pop_cut_short(const struct psi_rec *r);
+bool pop_tickets_only(const struct psi_rec *r);
 
 #endif

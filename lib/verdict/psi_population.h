@@ -86,11 +86,11 @@ struct psi_pop_flow {
 	const char *issuer;	   /* of the leaf, bytes from the wire */
 	const uint8_t *cert_name;  /* a name in the leaf, for hosts that no SNI names */
 	uint32_t issuer_len, cert_name_len;
+	uint32_t cert_cnt;    /* certificates that the server sent */
 	uint32_t cert_status; /* enum psi_cert_status bits */
 	bool name_mismatch;   /* no name of the leaf is that of the SNI */
 	bool wrong_use;	      /* the leaf is not meant for servers */
 	bool own_ca;	      /* the operator's own inspection CA: that it intercepts is no news */
-	bool again;	      /* psi_population_used was told of this flow before */
 	float weight;	      /* of the attempt, 1 neutral; 0: the flow counts nowhere */
 };
 
@@ -99,7 +99,7 @@ struct psi_pop_flow {
 void
 psi_population_flow(struct psi_population *p, const struct psi_pop_flow *f, struct psi_verdict *v);
 
-/* psi_population_used counts a flow that goes on, once both sides have sent data. */
+/* psi_population_used counts a flow that goes on, once both sides have sent data; psi_population_flow may follow. */
 void psi_population_used(struct psi_population *p, const struct psi_pop_flow *f);
 
 /* psi_population_tick lets time pass where no flow ends; at least every few seconds in a live engine. */

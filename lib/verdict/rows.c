@@ -15,6 +15,10 @@ enum relation {
 	REL_STACK_ISSUER,
 	REL_CLIENT_ISSUER,
 	REL_STACK_ALL,
+	REL_DOMAIN,
+	REL_DOMAINS,
+	REL_REACH,
+	REL_REACHED,
 	REL_PAIR_ISSUER,
 	REL_HOST_ISSUER,
 };
@@ -121,12 +125,13 @@ pop_rows_level(
 void
 pop_rows_issuer(struct psi_population *p, const struct ids *id, bool make, struct issuer_rows *out)
 {
-	/* what a finding can name: an issuer that does not show is any */
-	uint64_t named = id->issuer_seen ? id->issuer : 0;
-
 	out->stack = row_of(p, REL_STACK_ISSUER, id->stack, id->issuer, make);
 	out->client = row_of(p, REL_CLIENT_ISSUER, id->client, id->issuer_any, make);
-	out->pair = row_of(p, REL_PAIR_ISSUER, id->stack, pop_mix(id->host, named), make);
-	out->host = row_of(p, REL_HOST_ISSUER, id->host, named, make);
+	out->domain = row_of(p, REL_DOMAIN, pop_mix(id->stack, id->issuer), id->domain, make);
+	out->domains = row_of(p, REL_DOMAINS, id->stack, id->issuer, make);
+	out->reach = row_of(p, REL_REACH, id->stack, id->domain, make);
+	out->reached = row_of(p, REL_REACHED, id->stack, 0, make);
+	out->pair = row_of(p, REL_PAIR_ISSUER, id->stack, pop_mix(id->host, id->named), make);
+	out->host = row_of(p, REL_HOST_ISSUER, id->host, id->named, make);
 	out->all = row_of(p, REL_STACK_ALL, id->stack, 0, make);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "psi_verdict.h"
 
+#define TLS12	     0x0303
 #define TLS13	     0x0304
 #define GREETING_MAX 512 /* bytes that a server may send unasked: HTTP/2 settings, a banner */
 
@@ -53,14 +54,16 @@ certificate_alert(const struct psi_rec *r)
 }
 
 /* own_check_alert: an alert of the client that OpenSSL derives from a verification error which is the application's own
- * (40, X509_V_ERR_APPLICATION_VERIFICATION) or none at all (80). Measured with a callback that refuses a name. */
+ * (40, X509_V_ERR_APPLICATION_VERIFICATION) or none at all (80). Measured with a callback that refuses a name. Before
+ * TLS 1.2 they say that the signature is below its security level. */
 static bool
 own_check_alert(const struct psi_rec *r)
 {
 	for (uint8_t i = 0; i < r->alert_cnt; i++) {
 		const struct psi_rec_alert *a = &r->alert[i];
 
-		if (a->dir == PSI_C2S && !a->encrypted && (a->code == 40 || a->code == 80))
+		if (a->dir == PSI_C2S && !a->encrypted && r->version >= TLS12 &&
+			(a->code == 40 || a->code == 80))
 			return true;
 	}
 	return false;

@@ -39,7 +39,7 @@ struct run {
 };
 
 static const char *const signal_name[SIG_CNT] = {
-#define WEIGHT(sym, pinned, ca, cert, evidence, text) #sym,
+#define WEIGHT(sym, pinned, ca, cert, none, evidence, text) #sym,
 #include "weights.def"
 #undef WEIGHT
 };
@@ -149,10 +149,10 @@ print_opinion(const char *name, const struct opinion *o)
 			comma = ",";
 		}
 	}
-	printf("],\"compared\":%s,\"attempts\":%.3f,\"scope\":%.3f,\"pinned\":%.4f,\"unknown_ca\":%.4f,\"certificate\":%.4f}",
+	printf("],\"compared\":%s,\"attempts\":%.3f,\"scope\":%.3f,\"pinned\":%.4f,\"unknown_ca\":%.4f,\"certificate\":%.4f,\"nothing\":%.4f}",
 		o->compared ? "true" : "false", (double)o->attempts, (double)o->scope,
 		(double)o->prob[CAUSE_PINNED], (double)o->prob[CAUSE_CA],
-		(double)o->prob[CAUSE_CERT]);
+		(double)o->prob[CAUSE_CERT], (double)o->prob[CAUSE_NONE]);
 }
 
 int
