@@ -112,6 +112,33 @@ psi_event_find(const struct psi_event_r *r, enum psi_field f, struct psi_value *
 	return false;
 }
 
+/* A value is first set down for its field's row, then copied for the views behind it. */
+void
+psi_event_sort(const struct psi_event_r *r, enum psi_field_group g,
+	struct psi_sorted v[PSI_GROUP_ROWS_MAX], uint64_t has[PSI_GROUP_ROWS_MAX / 64])
+{
+	size_t cnt, i;
+	const struct psi_field_row *rows = psi_field_group_rows(g, &cnt), *row;
+	struct psi_value one;
+
+	memset(has, 0, PSI_GROUP_ROWS_MAX / 8);
+	for (const uint8_t *p = r->p; field_at(p, r->end, &one) && one.id != PSI_F_NONE;
+		p += field_size(one.len)) {
+		row = psi_field_row_of(one.id);
+		if (!row || row < rows || row >= rows + cnt)
+			continue;
+		i = (size_t)(row - rows);
+		if (has[i / 64] >> i % 64 & 1) {
+			v[i].cnt++;
+			continue;
+		}
+		do {
+			has[i / 64] |= 1ull << i % 64;
+			v[i] = (struct psi_sorted){.first = one, .cnt = 1};
+		} while (++i < cnt && rows[i].view);
+	}
+}
+
 uint64_t
 psi_value_u64(const struct psi_value *v)
 {

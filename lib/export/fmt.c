@@ -2,26 +2,44 @@
 /* Numbers, times and addresses as text, without printf: it is slow, and its result depends on the locale. */
 #include "export_pvt.h"
 
+/* "00" to "99" */
+#define TENS(t)                                                                                   \
+	{t, '0'}, {t, '1'}, {t, '2'}, {t, '3'}, {t, '4'}, {t, '5'}, {t, '6'}, {t, '7'}, {t, '8'}, \
+	{                                                                                         \
+		t, '9'                                                                            \
+	}
+static const char pair[100][2] = {TENS('0'), TENS('1'), TENS('2'), TENS('3'), TENS('4'), TENS('5'),
+	TENS('6'), TENS('7'), TENS('8'), TENS('9')};
+
+static unsigned int
+digits_of(uint64_t v)
+{
+	unsigned int n = 1;
+
+	for (; v >= 10000; v /= 10000)
+		n += 4;
+	return n + (v >= 10) + (v >= 100) + (v >= 1000);
+}
+
 size_t
 fmt_u64(char *out, uint64_t v)
 {
-	char tmp[20];
-	size_t n = 0;
+	unsigned int n = digits_of(v), at = n;
 
-	do
-		tmp[n++] = (char)('0' + v % 10);
-	while (v /= 10);
-	for (size_t i = 0; i < n; i++)
-		out[i] = tmp[n - 1 - i];
+	for (; v >= 100; v /= 100)
+		memcpy(out + (at -= 2), pair[v % 100], 2);
+	if (v >= 10)
+		memcpy(out, pair[v], 2);
+	else
+		out[0] = (char)('0' + v);
 	return n;
 }
 
 static char *
 two(char *out, uint32_t v)
 {
-	*out++ = (char)('0' + v / 10 % 10);
-	*out++ = (char)('0' + v % 10);
-	return out;
+	memcpy(out, pair[v % 100], 2);
+	return out + 2;
 }
 
 /* Days since 1970 -> year, month, day of the Gregorian calendar. A year is taken to begin in March, so that the leap

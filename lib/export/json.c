@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Events as JSON, by event_fields.def. The fields of an object are first sorted by row, then printed in the order of
- * the rows, so that equal events give equal bytes whatever order they were written in. */
+ * the rows, so that equal events give equal bytes whatever order they were written in. Keys are made up once, with the
+ * objects around them. */
 #include "export_pvt.h"
 #include "psi_export.h"
 
-/* Room for one value that is not text, its quotes and a comma included. */
-#define VALUE_MAX 64
-#define ROWS_MAX  160 /* rows of the largest group: a test compares */
+#define VALUE_MAX 64 /* one value that is not text, its quotes and a comma included */
+#define KEY_MAX	  64 /* a key and the objects that begin with it, as text. Asserted, as those below */
+#define DEPTH_MAX 3   /* objects inside the one that a row stands in */
+#define ROWS_MAX  256 /* rows of all groups */
 
 struct out {
 	char *p, *end;
 	bool full; /* sticky: something did not fit */
+	char spare[KEY_MAX + VALUE_MAX];
 };
 
 static void
@@ -29,6 +32,23 @@ static void
 put_char(struct out *o, char c)
 {
 	put(o, &c, 1);
+}
+
+/* Where n bytes, n <= sizeof(spare), can be written: in the text, or beside it when less may do and there is not more.
+ * What was written there, up to end, is then part of the text. */
+static char *
+room(struct out *o, size_t n)
+{
+	return psi_likely(n <= (size_t)(o->end - o->p)) ? o->p : o->spare;
+}
+
+static void
+wrote(struct out *o, const char *begin, char *end)
+{
+	if (psi_likely(begin == o->p))
+		o->p = end;
+	else
+		put(o, begin, (size_t)(end - begin));
 }
 
 /* ---- strings ---- */
@@ -83,6 +103,37 @@ put_special(struct out *o, const uint8_t *p, const uint8_t *end)
 	return n;
 }
 
+/* Whether each of 8 bytes is plain. The usual trick: (x - 0x01..) & ~x & 0x80.. has a bit when a byte of x is 0, and with
+ * 0x20 in place of 0x01 when one is below 0x20. */
+static bool
+are_plain(uint64_t x)
+{
+	const uint64_t ones = UINT64_MAX / 255, tops = ones << 7;
+	uint64_t quote = x ^ ones * '"', slash = x ^ ones * '\\', del = x ^ ones * 0x7f;
+
+	return !((x | ((x - ones * 0x20) & ~x) | ((quote - ones) & ~quote) |
+			 ((slash - ones) & ~slash) | ((del - ones) & ~del)) &
+		 tops);
+}
+
+/* Copies what is plain at the beginning of [p,end); as many bytes fit at q. Returns how many it was. */
+static size_t
+copy_plain(char *q, const uint8_t *p, const uint8_t *end)
+{
+	const uint8_t *begin = p;
+	uint64_t x;
+
+	for (; end - p >= 8; p += 8, q += 8) {
+		memcpy(&x, p, 8);
+		if (!are_plain(x))
+			break;
+		memcpy(q, &x, 8);
+	}
+	while (p < end && is_plain(*p))
+		*q++ = (char)*p++;
+	return (size_t)(p - begin);
+}
+
 static void
 put_str(struct out *o, const void *s, size_t len)
 {
@@ -90,9 +141,16 @@ put_str(struct out *o, const void *s, size_t len)
 
 	put_char(o, '"');
 	while (p < end) {
-		for (run = p; p < end && is_plain(*p); p++)
-			;
-		put(o, (const char *)run, (size_t)(p - run));
+		if (psi_likely(end - p <= o->end - o->p)) {
+			size_t n = copy_plain(o->p, p, end);
+
+			o->p += n;
+			p += n;
+		} else {
+			for (run = p; p < end && is_plain(*p); p++)
+				;
+			put(o, (const char *)run, (size_t)(p - run));
+		}
 		if (p < end)
 			p += put_special(o, p, end);
 	}
@@ -103,16 +161,27 @@ put_str(struct out *o, const void *s, size_t len)
 static void
 put_name(struct out *o, const char *s)
 {
-	put_char(o, '"');
-	put(o, s, strlen(s));
-	put_char(o, '"');
+	size_t n = strlen(s);
+
+	if (psi_unlikely(n + 2 > (size_t)(o->end - o->p))) {
+		o->full = true;
+		o->end = o->p;
+		return;
+	}
+	*o->p++ = '"';
+	memcpy(o->p, s, n);
+	o->p += n;
+	*o->p++ = '"';
 }
 
 bool
 psi_json_str(char *buf, size_t cap, size_t *at, const void *p, size_t len)
 {
-	struct out o = {.p = buf + *at, .end = buf + cap};
+	struct out o;
 
+	o.p = buf + *at;
+	o.end = buf + cap;
+	o.full = false;
 	put_str(&o, p, len);
 	if (o.full)
 		return false;
@@ -125,9 +194,9 @@ psi_json_str(char *buf, size_t cap, size_t *at, const void *p, size_t len)
 static void
 put_u64(struct out *o, uint64_t v)
 {
-	char s[20];
+	char *q = room(o, 20);
 
-	put(o, s, fmt_u64(s, v));
+	wrote(o, q, q + fmt_u64(q, v));
 }
 
 static void
@@ -183,15 +252,25 @@ put_quoted(struct out *o, const char *s, size_t n)
 	put_char(o, '"');
 }
 
+#define CHUNK \
+	32 /* bytes of a value written at once: as hexadecimal 3 characters each, as numbers 6 for two */
+
+/* Pairs of hexadecimal digits, with colons between them or without. */
 static void
-put_bytes(struct out *o, const struct psi_value *v, const char *digits, bool colons)
+put_bytes(struct out *o, const struct psi_value *v, const char digits[16], bool colons)
 {
 	put_char(o, '"');
-	for (unsigned int i = 0; i < v->len; i++) {
-		if (colons && i)
-			put_char(o, ':');
-		put_char(o, digits[v->p[i] >> 4]);
-		put_char(o, digits[v->p[i] & 15]);
+	for (unsigned int i = 0, end; i < v->len; i = end) {
+		char *begin = room(o, 3 * CHUNK), *q = begin;
+
+		end = PSI_MIN(i + CHUNK, (unsigned int)v->len);
+		for (unsigned int k = i; k < end; k++) {
+			q[0] = digits[v->p[k] >> 4];
+			q[1] = digits[v->p[k] & 15];
+			q[2] = ':'; /* written over, or not */
+			q += 2 + (colons && k + 1u < v->len);
+		}
+		wrote(o, begin, q);
 	}
 	put_char(o, '"');
 }
@@ -255,13 +334,18 @@ static void
 put_u16s(struct out *o, const struct psi_value *v)
 {
 	put_char(o, '[');
-	for (unsigned int i = 0; i + 1 < v->len; i += 2) {
+	for (unsigned int i = 0, end; i + 1 < v->len; i = end) {
+		char *begin = room(o, 6 * CHUNK / 2), *q = begin;
 		uint16_t n;
 
-		memcpy(&n, v->p + i, sizeof(n));
-		if (i)
-			put_char(o, ',');
-		put_u64(o, n);
+		end = PSI_MIN(i + CHUNK, v->len & ~1u);
+		for (unsigned int k = i; k < end; k += 2) {
+			memcpy(&n, v->p + k, sizeof(n));
+			if (k)
+				*q++ = ',';
+			q += fmt_u64(q, n);
+		}
+		wrote(o, begin, q);
 	}
 	put_char(o, ']');
 }
@@ -291,9 +375,10 @@ is_named(enum psi_field_type t)
 static void put_group(struct out *o, enum psi_field_group g, struct psi_event_r *in,
 	const struct psi_event *head);
 
-/* The elements of an array: v is the first, further ones follow in the same object, which ends at end. */
+/* The elements of an array: v is the first of cnt, the further ones follow in the same object, which ends at end. */
 static void
-put_elements(struct out *o, const struct psi_field_row *row, struct psi_value v, const uint8_t *end)
+put_elements(struct out *o, const struct psi_field_row *row, struct psi_value v, uint32_t cnt,
+	const uint8_t *end)
 {
 	struct psi_event_r rest = {.p = v.p + ((v.len + 3u) & ~3u), .end = end}, in;
 	const char *name;
@@ -315,18 +400,18 @@ put_elements(struct out *o, const struct psi_field_row *row, struct psi_value v,
 		} else {
 			put_str(o, v.p, v.len);
 		}
+		if (!--cnt)
+			break;
 		do
-			if (!psi_event_next(&rest, &v))
-				goto done;
+			psi_event_next(&rest, &v);
 		while (v.id != row->id);
 		put_char(o, ',');
 	}
-done:
 	put_char(o, row->type == PSI_FT_COUNTS ? '}' : ']');
 }
 
 static void
-put_value(struct out *o, const struct psi_field_row *row, const struct psi_value *v,
+put_value(struct out *o, const struct psi_field_row *row, const struct psi_value *v, uint32_t cnt,
 	const uint8_t *end)
 {
 	char s[VALUE_MAX];
@@ -357,7 +442,7 @@ put_value(struct out *o, const struct psi_field_row *row, const struct psi_value
 	case PSI_FT_VERSION:
 	case PSI_FT_CIPHER:
 	case PSI_FT_NAMED_GROUP:
-	case PSI_FT_SIGSCHEME: put_name(o, number_name(row->type, psi_value_u64(v))); break;
+	case PSI_FT_SIGSCHEME: break; /* see put_row */
 	case PSI_FT_HEX16: put_hex(o, psi_value_u64(v), 4); break;
 	case PSI_FT_HEX32: put_hex(o, psi_value_u64(v), 8); break;
 	case PSI_FT_HEX64: put_hex(o, psi_value_u64(v), 16); break;
@@ -368,69 +453,102 @@ put_value(struct out *o, const struct psi_field_row *row, const struct psi_value
 	case PSI_FT_U16S: put_u16s(o, v); break;
 	case PSI_FT_STRS:
 	case PSI_FT_COUNTS:
-	case PSI_FT_OBJECTS: put_elements(o, row, *v, end); break;
+	case PSI_FT_OBJECTS: put_elements(o, row, *v, cnt, end); break;
 	case PSI_FT_CNT: break;
+	}
+}
+
+/* ---- keys ---- */
+
+/* A row's key, with the objects that it stands in: "tls":{"sni": */
+struct key {
+	uint8_t len, depth;
+	uint8_t off[DEPTH_MAX +
+		    1]; /* where to begin when so many of the objects are open already */
+	uint16_t object[DEPTH_MAX]; /* which ones they are: each by the row that it begins with */
+	char text[2 * KEY_MAX];	    /* KEY_MAX of it are copied, from wherever it begins */
+};
+static struct key keys[ROWS_MAX]; /* by row; constant once made */
+
+static void
+make_key(struct key *k, const char *path, uint16_t row, const struct key *before,
+	const char *path_before)
+{
+	const char *part = path, *dot;
+	size_t n = 0, len;
+
+	for (;; part = dot + 1) {
+		dot = strchr(part, '.');
+		len = dot ? (size_t)(dot - part) : strlen(part);
+		PSI_ASSERT(n + len + 4 <= KEY_MAX && k->depth < DEPTH_MAX + !dot, "a key fits");
+		k->off[k->depth] = (uint8_t)n;
+		k->text[n++] = '"';
+		memcpy(k->text + n, part, len);
+		n += len;
+		k->text[n++] = '"';
+		k->text[n++] = ':';
+		if (!dot)
+			break;
+		k->text[n++] = '{';
+		/* rows that share the first parts of their path stand together */
+		k->object[k->depth] =
+			before && before->depth > k->depth &&
+					strncmp(path, path_before, (size_t)(dot + 1 - path)) == 0
+				? before->object[k->depth]
+				: row;
+		k->depth++;
+	}
+	k->len = (uint8_t)n;
+}
+
+__attribute__((constructor)) static void
+make_keys(void)
+{
+	const struct psi_field_row *rows;
+	size_t cnt, all;
+
+	psi_field_rows(&all);
+	PSI_ASSERT(all <= ROWS_MAX, "a key for each row");
+	for (int g = 0, at = 0; g < PSI_G_CNT; g++) {
+		rows = psi_field_group_rows((enum psi_field_group)g, &cnt);
+		for (size_t i = 0; i < cnt; i++, at++)
+			make_key(&keys[at], rows[i].path, (uint16_t)at, i ? &keys[at - 1] : NULL,
+				i ? rows[i - 1].path : NULL);
 	}
 }
 
 /* ---- objects ---- */
 
-/* Where in the paths the writer stands: path[0..len) is open, len ends behind a dot. */
-struct place {
-	const char *path;
-	size_t len;
-	bool comma; /* something stands before in the innermost object */
-};
-
-/* Closes objects until len bytes of the path are left open. */
+/* The key behind the one printed last in an object (NULL: none), with objects closed and opened as its path asks. */
 static void
-close_to(struct out *o, struct place *at, size_t len)
+put_key(struct out *o, const struct key **last, const struct key *k)
 {
-	for (size_t i = len; i < at->len; i++)
-		if (at->path[i] == '.') {
-			put_char(o, '}');
-			at->comma = true;
-		}
-	at->len = len;
-}
+	char *begin = room(o, DEPTH_MAX + 1 + KEY_MAX), *q = begin;
+	unsigned int same = 0;
 
-/* The key of a row, with the objects around it closed and opened as its path asks. */
-static void
-put_key(struct out *o, struct place *at, const char *path)
-{
-	const char *part = path, *dot;
-	size_t same = 0;
-
-	for (size_t i = 0; i < at->len && path[i] == at->path[i]; i++)
-		if (path[i] == '.')
-			same = i + 1;
-	close_to(o, at, same);
-	at->path = path;
-	for (part += same; (dot = strchr(part, '.')); part = dot + 1) {
-		if (at->comma)
-			put_char(o, ',');
-		put_quoted(o, part, (size_t)(dot - part));
-		put(o, ":{", 2);
-		at->comma = false;
+	if (*last) {
+		while (same < (*last)->depth && same < k->depth &&
+			(*last)->object[same] == k->object[same])
+			same++;
+		for (unsigned int d = (*last)->depth; d > same; d--)
+			*q++ = '}';
+		*q++ = ',';
 	}
-	at->len = (size_t)(part - path);
-	if (at->comma)
-		put_char(o, ',');
-	at->comma = true;
-	put_name(o, part);
-	put_char(o, ':');
+	memcpy(q, k->text + k->off[same], KEY_MAX);
+	wrote(o, begin, q + k->len - k->off[same]);
+	*last = k;
 }
 
 /* What a view of the header stands for. */
 static void
-put_head(
-	struct out *o, struct place *at, const struct psi_field_row *row, const struct psi_event *e)
+put_head(struct out *o, const struct key **last, const struct key *k,
+	const struct psi_field_row *row, const struct psi_event *e)
 {
 	char s[VALUE_MAX];
 
 	if (row->id == PSI_F_HEAD_CUT && !(e->flags & PSI_EVENT_CUT))
 		return;
-	put_key(o, at, row->path);
+	put_key(o, last, k);
 	switch (row->id) {
 	case PSI_F_HEAD_TIME: put_quoted(o, s, fmt_time(s, e->time_ns)); break;
 	case PSI_F_HEAD_TYPE: put_name(o, psi_event_type_name(e->type)); break;
@@ -439,20 +557,18 @@ put_head(
 	}
 }
 
-/* The first value of every row of a group; a row that has none keeps p NULL. */
 static void
-sort_values(struct psi_event_r in, const struct psi_field_row *rows, size_t cnt,
-	struct psi_value *first)
+put_row(struct out *o, const struct key **last, const struct key *k,
+	const struct psi_field_row *row, const struct psi_sorted *v, const uint8_t *end)
 {
-	struct psi_value v;
+	const char *name;
 
-	for (size_t i = 0; i < cnt; i++)
-		first[i].p = NULL;
-	while (psi_event_next(&in, &v)) {
-		const struct psi_field_row *row = psi_field_row_of(v.id);
-
-		if (row && row >= rows && row < rows + cnt && !first[row - rows].p)
-			first[row - rows] = v;
+	if (!is_named(row->type)) {
+		put_key(o, last, k);
+		put_value(o, row, &v->first, v->cnt, end);
+	} else if ((name = number_name(row->type, psi_value_u64(&v->first)))) {
+		put_key(o, last, k);
+		put_name(o, name);
 	}
 }
 
@@ -461,38 +577,39 @@ static void
 put_group(
 	struct out *o, enum psi_field_group g, struct psi_event_r *in, const struct psi_event *head)
 {
-	struct place at = {.path = ""};
-	struct psi_value first[ROWS_MAX];
-	const struct psi_field_row *rows;
+	struct psi_sorted sorted[PSI_GROUP_ROWS_MAX];
+	uint64_t has[PSI_GROUP_ROWS_MAX / 64];
+	const struct psi_field_row *rows, *all;
+	const struct key *last = NULL;
 	size_t cnt;
 
+	all = psi_field_rows(&cnt);
 	if (head) {
 		rows = psi_field_group_rows(PSI_G_HEAD, &cnt);
 		for (size_t i = 0; i < cnt; i++)
-			put_head(o, &at, &rows[i], head);
+			put_head(o, &last, &keys[rows + i - all], &rows[i], head);
 	}
 	rows = psi_field_group_rows(g, &cnt);
-	sort_values(*in, rows, cnt, first);
-	for (size_t i = 0; i < cnt; i++) {
-		const struct psi_field_row *stored =
-			rows[i].view ? psi_field_row_of(rows[i].id) : &rows[i];
-		const struct psi_value *v = &first[stored - rows];
+	psi_event_sort(in, g, sorted, has);
+	for (size_t w = 0; w < PSI_COUNT(has); w++)
+		for (; has[w]; has[w] &= has[w] - 1) {
+			size_t i = 64 * w + (size_t)__builtin_ctzll(has[w]);
 
-		if (!v->p ||
-			(is_named(rows[i].type) && !number_name(rows[i].type, psi_value_u64(v))))
-			continue;
-		put_key(o, &at, rows[i].path);
-		put_value(o, &rows[i], v, in->end);
-	}
-	close_to(o, &at, 0);
+			put_row(o, &last, &keys[rows + i - all], &rows[i], &sorted[i], in->end);
+		}
+	for (unsigned int d = last ? last->depth : 0; d > 0; d--)
+		put_char(o, '}');
 }
 
 int
 psi_json_event(const struct psi_event *e, char *buf, size_t cap)
 {
-	struct out o = {.p = buf, .end = buf + cap};
 	struct psi_event_r in;
+	struct out o;
 
+	o.p = buf;
+	o.end = buf + cap;
+	o.full = false;
 	psi_event_fields(e, &in);
 	put_char(&o, '{');
 	put_group(&o, psi_event_group(e->type), &in, e);
