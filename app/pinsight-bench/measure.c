@@ -131,6 +131,21 @@ open_flows(struct lane *l)
 	l->rss_kb = rss_kb() - before;
 }
 
+/* Flows that were not taken for what they are would make fine figures. */
+static int
+check_opened(const struct lane *l, struct psi_err *err)
+{
+	uint64_t tls;
+
+	if (!l->engine.worker || l->o->scenario != SC_ESTABLISHED)
+		return 0;
+	tls = psi_stat_get(psi_worker_stats(l->engine.worker), PSI_STAT_flow_tls);
+	return tls == l->o->gen.flows
+		       ? 0
+		       : psi_err_set(err, -EIO, "%llu of %u flows were taken for TLS",
+				 (unsigned long long)tls, l->o->gen.flows);
+}
+
 static int
 lane_main(void *arg)
 {
@@ -273,8 +288,11 @@ stage_run(const struct options *o, struct result *base, struct result *r, struct
 		fprintf(stderr, "\r\033[K%s ...", stage_name(r->stage));
 	if (!run_all(o, TASK_OPEN, 0))
 		return psi_err_set(err, -EIO, "the traffic ended");
-	for (i = 0; i < o->workers; i++)
+	for (i = 0; i < o->workers; i++) {
 		r->rss_kb += lanes[i].rss_kb;
+		if (check_opened(&lanes[i], err) != 0)
+			return -EIO;
+	}
 	r->flow_bytes = lanes[0].engine.worker || lanes[0].engine.flows
 				? (double)engine_flow_bytes(&lanes[0].engine) / o->gen.flows
 				: 0;
