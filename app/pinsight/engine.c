@@ -204,11 +204,13 @@ open_all(struct engine *e, struct psi_config *cfg, struct psi_err *err)
 	struct generation *g;
 	int rc;
 
+	if ((rc = layout_make(e, cfg, err)) != 0)
+		return rc;
 	if (!cfg->ports_cnt)
 		return psi_err_set(err, -EINVAL,
 			"no port to watch: --interface eth0 watches an interface, as `ports: [{interface: eth0}]` in "
 			"the configuration does; `pinsight doctor` finds those that are here");
-	if ((rc = layout_make(e, cfg, err)) != 0 || (rc = open_eal(e, cfg, err)) != 0)
+	if ((rc = open_eal(e, cfg, err)) != 0)
 		return rc;
 	clock_open(&e->clock);
 	e->started_ns = clock_ns(&e->clock);
