@@ -92,9 +92,9 @@ judge_memory(const struct doctor_facts *f, struct list *l)
 		say(l, DOCTOR_GOOD, "memory", "", "%llu MB of huge pages free",
 			(unsigned long long)huge_mb);
 	if ((f->huge_2m.total || f->huge_1g.total) && !f->huge_mount[0])
-		say(l, DOCTOR_SLOW, "memory",
+		say(l, DOCTOR_NOTE, "memory",
 			"sudo mkdir -p /dev/hugepages && sudo mount -t hugetlbfs none /dev/hugepages",
-			"hugetlbfs is not mounted, so DPDK cannot take huge pages");
+			"hugetlbfs is not mounted: dpdk-pdump and dpdk-proc-info cannot join the engine");
 	else if (f->huge_mount[0] && !f->huge_writable && f->huge_2m.total + f->huge_1g.total)
 		say(l, DOCTOR_SLOW, "memory", "",
 			"%s may not be written by this user: run the engine as the user of its systemd unit, or as root",
@@ -259,11 +259,12 @@ doctor_config(const struct doctor_facts *f, FILE *out)
 {
 	const struct doctor_nic *n = doctor_port(f);
 	uint64_t huge_mb = f->huge_2m.free * 2 + f->huge_1g.free * 1024;
-	bool huge = huge_mb >= HUGE_MB_WANTED && f->huge_writable;
+	bool huge = huge_mb >= HUGE_MB_WANTED && (f->huge_writable || !f->huge_mount[0]);
+	bool none = !f->huge_2m.total && !f->huge_1g.total;
 
 	fputs("# For this machine, by pinsight doctor. Every other key: config/pinsight.yaml, pinsight.yaml(5).\n",
 		out);
-	fprintf(out, "eal:\n  huge_pages: %s\n", huge ? "true" : "false");
+	fprintf(out, "eal:\n  huge_pages: %s\n", huge ? "true" : none ? "false" : "auto");
 	if (f->core_cnt > 1) {
 		fprintf(out, "cores:\n  control: %u\n  collector: %u\n", f->core[0],
 			f->core_cnt > 2 ? f->core[1] : f->core[0]);
