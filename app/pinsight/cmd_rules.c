@@ -111,7 +111,7 @@ show(const struct psi_config *cfg, const struct psi_match_hits *h)
 	if (!h->cnt)
 		printf("no rule and no host list hits\n");
 	else if (h->ignore)
-		printf("the flow is ignored: it counts for no finding\n");
+		printf("the flow is ignored: no event is written of it, and it counts for no finding\n");
 	else
 		printf("the flow counts %g as evidence, where any other counts 1\n", h->weight);
 }

@@ -3,8 +3,9 @@
  * that its host has shown before. */
 #include "collector_pvt.h"
 
-#define OCSP_REVOKED 2	 /* of struct psi_rec */
-#define VALUE_MAX    128 /* of one field of a flow, for rules */
+#define OCSP_REVOKED 2 /* of struct psi_rec */
+#define VALUE_MAX \
+	512 /* of all fields of a flow, for rules: of one, psi_match looks at 256 and counts the rest */
 
 /* Without anything to check against: whether the leaf's time had come and had not passed. */
 static uint32_t
@@ -218,10 +219,11 @@ match_rules(struct psi_collector *c, struct flow_view *v)
 {
 	const struct chain *chain = v->chain[PSI_S2C];
 	struct psi_match_input in = {0};
-	struct values values = {.cnt = 0};
+	struct values values;
 
 	if (!c->cfg.policy || !c->cfg.policy->match)
 		return;
+	values.cnt = 0;
 	in.field[PSI_RULE_SNI] = piece(v->rec, PSI_VAR_SNI, &values);
 	in.field[PSI_RULE_JA3] = piece(v->rec, PSI_VAR_JA3, &values);
 	in.field[PSI_RULE_JA4] = piece(v->rec, PSI_VAR_JA4, &values);

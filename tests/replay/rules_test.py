@@ -78,7 +78,7 @@ def main():
 
         text = run(*at, "--sni", "health1.x", "--ja4", "t13d1715h2_").stdout.splitlines()
         expect("text", [t.split() for t in text], [["scanners", "ignore", "rule", "in", "line", "6"],
-                                                   "the flow is ignored: it counts for no finding".split()])
+                                                   "the flow is ignored: no event is written of it, and it counts for no finding".split()])
 
         config.write_text(CONFIG.replace("health[0-9]+", "health(").replace("^h2$", "h2*|"))
         names.write_text(LIST + "b\u00fccher.example\n", encoding="utf-8")
