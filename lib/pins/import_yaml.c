@@ -5,44 +5,49 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#define NAME_MAX_LEN 128
+
+struct name {
+	char text[NAME_MAX_LEN]; /* empty: a free place */
+	uint32_t last;		 /* number given to the latest set of this name */
+};
+
 struct writer {
 	FILE *out;
 	const char *prefix;
-	const char *lead; /* before each line: "# " in a set that is off */
-	char **name;	  /* given so far */
-	uint32_t name_cnt;
+	const char *lead;  /* before each line: "# " in a set that is off */
+	struct name *name; /* given so far: open addressing, at most half full */
+	uint32_t name_mask;
 };
 
-static bool
-is_taken(const struct writer *w, const char *name)
+static struct name *
+name_slot(const struct writer *w, const char *text)
 {
-	for (uint32_t i = 0; i < w->name_cnt; i++)
-		if (strcmp(w->name[i], name) == 0)
-			return true;
-	return false;
+	uint32_t i = host_hash(text, (uint32_t)strlen(text), HOST_EXACT) & w->name_mask;
+
+	while (w->name[i].text[0] && strcmp(w->name[i].text, text) != 0)
+		i = (i + 1) & w->name_mask;
+	return &w->name[i];
 }
 
 /* A set is called after its first host; of several with one, after a number, too. */
-static bool
-name_of(struct writer *w, const struct import_set *s, char out[128])
+static void
+name_of(struct writer *w, const struct import_set *s, char out[NAME_MAX_LEN])
 {
 	const char *host = s->host[0] + strspn(s->host[0], "*.");
-	char *copy;
+	struct name *first, *n;
+	size_t len;
 
-	for (uint32_t n = 1;; n++) {
-		const char *hole = s->unpinned ? "-unpinned" : "";
-
-		if (n == 1)
-			snprintf(out, 128, "%.48s%.60s%s", w->prefix, host, hole);
-		else
-			snprintf(out, 128, "%.48s%.60s%s-%u", w->prefix, host, hole, n);
-		if (!is_taken(w, out))
-			break;
+	snprintf(
+		out, NAME_MAX_LEN, "%.48s%.55s%s", w->prefix, host, s->unpinned ? "-unpinned" : "");
+	len = strlen(out);
+	first = n = name_slot(w, out);
+	while (n->text[0]) {
+		snprintf(out + len, NAME_MAX_LEN - len, "-%u", ++first->last);
+		n = name_slot(w, out);
 	}
-	copy = strdup(out);
-	if (copy)
-		w->name[w->name_cnt++] = copy;
-	return copy;
+	memcpy(n->text, out, strlen(out) + 1);
+	n->last = 1;
 }
 
 /* In single quotes, where only the quote itself is special. */
@@ -79,14 +84,13 @@ write_pins(struct writer *w, const struct import_set *s, enum pin_kind kind, con
 	}
 }
 
-static bool
+static void
 write_set(struct writer *w, const struct import_set *s)
 {
-	char name[128];
+	char name[NAME_MAX_LEN];
 
 	w->lead = s->off ? "# " : "";
-	if (!name_of(w, s, name))
-		return false;
+	name_of(w, s, name);
 	for (uint32_t i = 0; i < s->note_cnt; i++)
 		fprintf(w->out, "# %s\n", s->note[i]);
 	fprintf(w->out, "%s- name: ", w->lead);
@@ -105,25 +109,25 @@ write_set(struct writer *w, const struct import_set *s)
 		fprintf(w->out, "%s  expires: %s\n", w->lead, s->expires);
 	if (s->unpinned)
 		fprintf(w->out, "%s  action: unpinned\n", w->lead);
-	return true;
 }
 
 int
 psi_pins_list_write(const struct psi_pins_list *l, const char *prefix, FILE *out)
 {
 	struct writer w = {.out = out, .prefix = prefix ? prefix : ""};
-	uint32_t on = 0;
-	bool ok;
+	uint32_t on = 0, size = 2;
 
-	w.name = calloc((size_t)l->cnt + 1, sizeof(*w.name));
-	ok = w.name;
+	while (size < 2 * l->cnt + 2)
+		size *= 2;
+	w.name_mask = size - 1;
+	w.name = calloc(size, sizeof(*w.name));
+	if (!w.name)
+		return -ENOMEM;
 	for (uint32_t i = 0; i < l->cnt; i++)
 		on += !l->set[i].off;
 	fprintf(out, on ? "pins:\n" : "pins: []\n");
-	for (uint32_t i = 0; i < l->cnt && ok; i++)
-		ok = write_set(&w, &l->set[i]);
-	for (uint32_t i = 0; i < w.name_cnt; i++)
-		free(w.name[i]);
+	for (uint32_t i = 0; i < l->cnt; i++)
+		write_set(&w, &l->set[i]);
 	free(w.name);
-	return !ok ? -ENOMEM : ferror(out) ? -EIO : 0;
+	return ferror(out) ? -EIO : 0;
 }

@@ -9,6 +9,7 @@ Certificates are made here by openssl, and what they hash to is asked of openssl
 The files in CORPUS are written by hand from the formats' own documentation; what each must become is written down
 beside it. Exit status 77: no openssl. Standard library only."""
 import base64
+import json
 import os
 import plistlib
 import re
@@ -184,6 +185,13 @@ class Import(unittest.TestCase):
             host_set(["a.example"], spki_sha256=[A]),
             host_set(["**.b.example"], spki_sha256=[B], expires="2027-01-31"),
         ])
+
+    def test_many_of_one_host(self):
+        """20,000 sets that would all be called alike: in time, and each with a name of its own"""
+        r = pins("import", write("many.json", json.dumps(
+            [{"domain": "a.example", "fingerprints": ["sha256/%s=" % ("A" * 43)]}] * 20000).encode()))
+        names = re.findall(r"(?m)^- name: (.*)$", r.stdout.decode())
+        self.assertEqual((r.returncode, len(names), len(set(names))), (0, 20000, 20000))
 
     def test_several_files(self):
         r = pins("import", "--name=app/", self.corpus("keys.json"), self.corpus("okhttp.kt"), self.corpus("keys.json"))
