@@ -20,6 +20,7 @@ struct loader {
 	struct psi_trust *t;
 	uint64_t seen[SEEN_MAX]; /* open addressing; 0 is free */
 	uint32_t seen_cnt;
+	bool may_wait; /* roots need not be decoded now */
 };
 
 /* The number added, or -1 when the file cannot be opened. */
@@ -53,6 +54,81 @@ decode(const char *label, const unsigned char *der, long len)
 	return strcmp(label, PEM_STRING_X509_TRUSTED) == 0 ? d2i_X509_AUX(NULL, &der, len) : NULL;
 }
 
+/* The subject of a certificate, by its place (RFC 5280 section 4.1). NULL when it is not where it must be. */
+static X509_NAME *
+subject_of(const unsigned char *der, long len)
+{
+	const unsigned char *p = der, *end;
+	int tag, class;
+	long n = len;
+
+	for (int i = 0; i < 2; i++) /* into Certificate, into TBSCertificate */
+		if (ASN1_get_object(&p, &n, &tag, &class, n) != V_ASN1_CONSTRUCTED ||
+			tag != V_ASN1_SEQUENCE)
+			return NULL;
+	end = p + n;
+	/* version, which is [0] and may be absent, serialNumber, signature, issuer, validity */
+	for (int left = 5 - (p < end && *p != 0xa0); left > 0; left--) {
+		if (p >= end || ASN1_get_object(&p, &n, &tag, &class, end - p) & 0x80 ||
+			n > end - p)
+			return NULL;
+		p += n;
+	}
+	return p < end ? d2i_X509_NAME(NULL, &p, end - p) : NULL;
+}
+
+/* Keeps a root for later: der is taken over. False when it has to be decoded now. */
+static bool
+wait(struct psi_trust *t, unsigned char *der, long len)
+{
+	X509_NAME *name = subject_of(der, len);
+	struct anchor *more;
+	int ok = 0;
+	unsigned long hash = name ? X509_NAME_hash_ex(name, NULL, NULL, &ok) : 0;
+
+	X509_NAME_free(name);
+	if (!ok)
+		return false;
+	if (t->anchor_cnt % 64 == 0) {
+		more = realloc(t->anchor, (t->anchor_cnt + 64) * sizeof(*more));
+		if (!more)
+			return false;
+		t->anchor = more;
+	}
+	t->anchor[t->anchor_cnt++] = (struct anchor){hash, der, len};
+	return true;
+}
+
+static void
+want(struct psi_trust *t, const X509_NAME *name, unsigned int depth)
+{
+	unsigned long hash = X509_NAME_hash_ex(name, NULL, NULL, NULL);
+
+	for (uint32_t i = 0; i < t->anchor_cnt; i++) {
+		struct anchor *a = &t->anchor[i];
+		const unsigned char *p = a->der;
+		X509 *x;
+
+		if (a->subject != hash || !p)
+			continue;
+		x = d2i_X509(NULL, &p, a->len);
+		OPENSSL_free(a->der);
+		a->der = NULL;
+		if (x && X509_STORE_add_cert(t->store, x) && depth)
+			want(t, X509_get_issuer_name(x), depth - 1);
+		X509_free(x);
+	}
+}
+
+void
+want_roots(struct psi_trust *t, const X509 *x)
+{
+	if (!t->anchor_cnt)
+		return;
+	want(t, X509_get_subject_name(x), PSI_TRUST_CHAIN_MAX);
+	want(t, X509_get_issuer_name(x), PSI_TRUST_CHAIN_MAX);
+}
+
 static int
 load_roots(struct loader *l, const char *path)
 {
@@ -66,9 +142,16 @@ load_roots(struct loader *l, const char *path)
 		return -1;
 	while (PEM_read_bio(in, &label, &header, &der, &len)) {
 		bool fresh = is_new(l, der, (size_t)len);
-		X509 *x = fresh ? decode(label, der, len) : NULL;
+		X509 *x = NULL;
 
-		n += x ? X509_STORE_add_cert(l->t->store, x) : !fresh;
+		if (fresh && l->may_wait && strcmp(label, PEM_STRING_X509) == 0 &&
+			wait(l->t, der, len)) {
+			der = NULL;
+			n++;
+		} else {
+			x = fresh ? decode(label, der, len) : NULL;
+			n += x ? X509_STORE_add_cert(l->t->store, x) : !fresh;
+		}
 		X509_free(x);
 		OPENSSL_free(label);
 		OPENSSL_free(header);
@@ -133,6 +216,9 @@ load(struct psi_trust *t, const char *path, load_fn *fn, const char *what, struc
 	if (!l)
 		return psi_err_set(err, -ENOMEM, "%s: out of memory", path);
 	l->t = t;
+	/* A file is named by the operator: what cannot be decoded is an error now. CRLs may be of issuers that no chain names. */
+	l->may_wait =
+		fn == load_roots && !t->has_crls && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 	n = stat(path, &st) != 0  ? -1
 	    : S_ISDIR(st.st_mode) ? load_folder(l, path, fn)
 				  : fn(l, path);
@@ -151,6 +237,7 @@ count_loaded(struct psi_trust *t)
 {
 	STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(t->store);
 
+	t->roots = t->anchor_cnt; /* none of them is in the store yet */
 	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
 		X509_LOOKUP_TYPE type = X509_OBJECT_get_type(sk_X509_OBJECT_value(all, i));
 
@@ -183,6 +270,7 @@ make(struct psi_trust *t, const struct psi_trust_config *cfg)
 	t->max = PSI_MAX(cfg->cache_max, 1u);
 	t->ttl_s = cfg->ttl_s;
 	t->checks_max = cfg->checks_max;
+	t->has_crls = cfg->crls;
 	t->second = INT64_MIN;
 	t->bucket_mask = buckets - 1;
 	t->newest = t->oldest = NONE;
@@ -221,6 +309,9 @@ psi_trust_close(struct psi_trust *t)
 		return;
 	for (uint32_t i = 0; i < t->used; i++)
 		free(t->entry[i].v.names);
+	for (uint32_t i = 0; i < t->anchor_cnt; i++)
+		OPENSSL_free(t->anchor[i].der);
+	free(t->anchor);
 	free(t->entry);
 	free(t->bucket);
 	psi_x509_close(t->reader);

@@ -115,6 +115,7 @@ take(struct psi_trust *t, const struct psi_trust_der *chain, uint32_t cnt, struc
 		v->findings |= weak_signature(x) ? PSI_TRUST_weak_signature : 0;
 		v->findings |= i && self_issued(x) ? PSI_TRUST_root_sent : 0;
 		s->cert[s->cnt++] = x;
+		want_roots(t, x);
 		if (i && !sk_X509_push(s->others, x))
 			return false;
 	}

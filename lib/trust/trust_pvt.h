@@ -39,8 +39,19 @@ struct entry {
 	struct verdict v;
 };
 
+/* A root of a folder, of which most are never asked for: decoding one costs libcrypto 0.35 ms, so that it waits until a
+ * chain names its subject. */
+struct anchor {
+	unsigned long subject; /* hash of the name, as libcrypto compares names */
+	unsigned char *der;    /* NULL: in the store */
+	long len;
+};
+
 struct psi_trust {
 	X509_STORE *store;
+	struct anchor *anchor;
+	uint32_t anchor_cnt;
+	bool has_crls;
 	struct psi_x509_ctx *reader;
 	struct psi_x509 fields; /* of the certificate being looked at */
 	uint32_t roots, crls;
@@ -57,6 +68,9 @@ struct psi_trust {
 /* path_check fills v from a chain. v->names is allocated, or NULL. */
 void path_check(struct psi_trust *t, enum psi_trust_role role, int64_t time_s,
 	const struct psi_trust_der *chain, uint32_t cnt, struct verdict *v);
+
+/* want_roots decodes the roots that a path through x, if only its name, may need. */
+void want_roots(struct psi_trust *t, const X509 *x);
 
 /* names_of keeps the leaf's names (t->fields has been read) in v. names_judge: the name_ findings for a host. */
 void names_of(const struct psi_trust *t, const X509 *leaf, struct verdict *v);

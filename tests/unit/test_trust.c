@@ -122,6 +122,42 @@ test_judged_per_call(void)
 	psi_trust_close(t);
 }
 
+/* Roots of a folder wait until a chain names them: by the issuer of what was sent, or because it was sent itself. The
+ * answers are those of the file. */
+static void
+test_folder(void)
+{
+	static const struct psi_trust_der root[] = {{trust_root, sizeof(trust_root)}};
+	struct psi_trust_result a, b;
+	struct psi_trust_count n;
+
+	for (int i = 0; i < 3; i++) {
+		struct psi_trust *one = open_with(roots, NULL, 8, 0);
+		struct psi_trust *all = open_with(folder, NULL, 8, 0);
+
+		psi_trust_count(all, &n);
+		CU_ASSERT_EQUAL(n.roots, 1);
+		for (int again = 0; again < 2; again++) {
+			const struct psi_trust_der *chain = i == 2 ? root : good;
+
+			a = ask(one, 1 + (unsigned int)again, T_2024_06_01, "x.a.example", chain,
+				i == 0 ? 2 : 1);
+			b = ask(all, 1 + (unsigned int)again, T_2024_06_01, "x.a.example", chain,
+				i == 0 ? 2 : 1);
+			CU_ASSERT_EQUAL(a.status, b.status);
+			CU_ASSERT_EQUAL(a.findings, b.findings);
+			CU_ASSERT_EQUAL(a.error, b.error);
+			CU_ASSERT_EQUAL(a.path_cnt, b.path_cnt);
+			CU_ASSERT_EQUAL(a.has_root, b.has_root);
+			CU_ASSERT_EQUAL(memcmp(a.root_spki_sha256, b.root_spki_sha256, 32), 0);
+			if (i == 0)
+				CU_ASSERT_EQUAL(b.status, PSI_CERT_VALID);
+		}
+		psi_trust_close(one);
+		psi_trust_close(all);
+	}
+}
+
 /* The root is not among what was sent. Its key's hash by hand: of trust_root, the SubjectPublicKeyInfo is the 91 bytes from
  * 0x30 0x59 on (X.690), which begin at byte 94 there:
  *   openssl x509 -inform der -in root.der -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 */
@@ -375,6 +411,7 @@ test_finding_table(void)
 }
 
 static CU_TestInfo trust_tests[] = {
+	{"roots of a folder are decoded when asked for", test_folder},
 	{"one check serves flows of any time and name", test_judged_per_call},
 	{"the root that a path ends at", test_root_of_path},
 	{"revocation is judged by packet time", test_revocation},
