@@ -257,16 +257,19 @@ wider(struct psi_population *p, const struct pcase *c, enum psi_finding_kind kin
 	enum psi_finding_class class)
 {
 	uint64_t key = key_of(&c->id, kind, class);
-	struct pcase *w = slot(p, key, true);
+	struct pcase *w = slot(p, key, false);
 
-	if (!w->last_ns) {
-		*w = *c;
+	if (!w) {
+		struct pcase own = *c; /* a full line may give up the pair itself for this */
+
+		w = slot(p, key, true);
+		*w = own;
 		w->key = key;
 		w->kind = kind;
-		w->class = class;
 		w->told_class = 0;
 		w->told_confidence = 0;
 		w->failed = w->told_failed = 0;
+		c = w;
 	}
 	w->class = class;
 	w->used_ns = p->now_ns;
@@ -287,6 +290,7 @@ settle(struct psi_population *p, struct pcase *c, const struct opinion *o, uint6
 	float scope = kind == PSI_SUBJECT_HOST_CLIENT ? o->scope
 		      : kind == PSI_SUBJECT_HOST      ? o->host_scope
 						      : o->client_scope;
+	uint64_t failed = c->failed;
 	struct pcase *w = c;
 
 	if (!o->compared || o->attempts < (float)p->cfg.attempts_min - 0.5f)
@@ -296,7 +300,7 @@ settle(struct psi_population *p, struct pcase *c, const struct opinion *o, uint6
 			class) /* what is said of more than the pair says it of the pair, too */
 			take_back(p, c, o);
 		w = wider(p, c, kind, class);
-		w->failed += w->failed ? attempts : c->failed;
+		w->failed += w->failed ? attempts : failed;
 	}
 	conclude(p, w, o, class, o->prob[o->top] * scope, last);
 }

@@ -2,7 +2,8 @@
 /* A flow that is over is counted, then judged by what is counted. Hot: no allocation, no scan. */
 #include "population_pvt.h"
 
-#define BOTH (PSI_EVID_client_data | PSI_EVID_server_data)
+#define SWEEP_EVERY 16 /* flows to one look at an older case, which costs as much as a flow */
+#define BOTH	    (PSI_EVID_client_data | PSI_EVID_server_data)
 
 /* ---- counting ---- */
 
@@ -188,11 +189,15 @@ sharpen(const struct psi_population *p, const struct opinion *o, enum how how, u
 				   SIG(all_refuse) | SIG(most_refuse);
 
 	v->evidence |= o->evidence;
+	if (v->class == PSI_CLASS_PINNED) /* the operator's pinset says so */
+		return;
 	if (!o->compared || o->prob[o->top] < enough ||
 		o->attempts < (float)p->cfg.attempts_min - 0.5f)
 		return;
 	switch (o->top) {
 	case CAUSE_PINNED:
+		if (v->evidence & PSI_EVID_pinset_match) /* it was shown what it pins */
+			break;
 		if (how == HOW_SILENT && o->signals & SIG(once) && o->prob[o->top] < sure)
 			break; /* a client that was interrupted looks the same */
 		say(v, PSI_CLASS_PINNED, o->prob[o->top], why(o));
@@ -263,7 +268,7 @@ refused(struct psi_population *p, const struct psi_pop_flow *f, struct ids *id,
 	if (how >= HOW_HIDDEN &&
 		(f->rec->evidence & PSI_EVID_server_first || pop_cut_short(f->rec)))
 		return; /* nobody knows what the client would have done */
-	if (how >= HOW_AFTER && has_twin(p, id, f->rec->start_ns)) {
+	if (how >= HOW_AFTER && v->class != PSI_CLASS_PINNED && has_twin(p, id, f->rec->start_ns)) {
 		p->count.idle++;
 		v->evidence |= PSI_EVID_twin_used;
 		say(v, PSI_CLASS_NORMAL, 0.95f,
@@ -292,6 +297,7 @@ psi_population_flow(struct psi_population *p, const struct psi_pop_flow *f, stru
 	p->now_ns = PSI_MAX(p->now_ns, f->rec->end_ns);
 	if (f->weight > 0 && pop_identify(p, f, &id)) {
 		p->count.flows++;
+		pop_rows_prefetch(p, &id);
 		if (v->class == PSI_CLASS_NORMAL && was_used(f->rec)) {
 			psi_population_used(p, f);
 		} else if (psi_class_is_refusal(v->class) ||
@@ -299,7 +305,8 @@ psi_population_flow(struct psi_population *p, const struct psi_pop_flow *f, stru
 			refused(p, f, &id, v);
 		}
 	}
-	pop_cases_sweep(p, 1);
+	if (++p->turn % SWEEP_EVERY == 0)
+		pop_cases_sweep(p, 1);
 }
 
 void

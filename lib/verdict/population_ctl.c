@@ -4,11 +4,13 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
-#define ROW_MIN	 512
-#define ROW_MAX	 (1u << 30)
-#define CASE_MIN 64
-#define CASE_MAX (1u << 24)
+#define TABLE_ALIGN (2u << 20)
+#define ROW_MIN	    512
+#define ROW_MAX	    (1u << 30)
+#define CASE_MIN    64
+#define CASE_MAX    (1u << 24)
 
 const char *
 psi_finding_name(enum psi_finding_class c)
@@ -70,6 +72,19 @@ psi_population_footprint(const struct psi_population_config *cfg)
 	       cases * WAYS * sizeof(struct pcase);
 }
 
+/* Zeroed, and there: a first touch of a page in the middle of a flow would cost more than the flow. On huge pages where the
+ * system has some to give. */
+static void *
+table(size_t len)
+{
+	void *p = aligned_alloc(TABLE_ALIGN, (len + TABLE_ALIGN - 1) & ~(size_t)(TABLE_ALIGN - 1));
+
+	if (!p)
+		return NULL;
+	madvise(p, len, MADV_HUGEPAGE); /* no is an answer, too */
+	return memset(p, 0, len);
+}
+
 struct psi_population *
 psi_population_open(const struct psi_population_config *cfg, struct psi_err *err)
 {
@@ -84,9 +99,9 @@ psi_population_open(const struct psi_population_config *cfg, struct psi_err *err
 	p->cfg = *cfg;
 	p->line_cnt = lines(cfg->row_max, ROW_MIN, ROW_MAX);
 	p->case_line_cnt = lines(cfg->case_max, CASE_MIN, CASE_MAX);
-	p->line = calloc(p->line_cnt, sizeof(*p->line));
-	p->row = calloc((size_t)p->line_cnt * WAYS, sizeof(*p->row));
-	p->cases = calloc((size_t)p->case_line_cnt * WAYS, sizeof(*p->cases));
+	p->line = table(p->line_cnt * sizeof(*p->line));
+	p->row = table((size_t)p->line_cnt * WAYS * sizeof(*p->row));
+	p->cases = table((size_t)p->case_line_cnt * WAYS * sizeof(*p->cases));
 	if (!p->line || !p->row || !p->cases) {
 		psi_err_set(err, -ENOMEM, "no memory for the population's tables: %zu bytes",
 			psi_population_footprint(cfg));

@@ -123,6 +123,7 @@ struct psi_population {
 	struct row_line *line;
 	struct row *row;     /* WAYS for each line */
 	struct pcase *cases; /* WAYS for each line of theirs */
+	uint32_t turn;	     /* flows, for the sweep */
 	uint32_t sweep;	     /* the case to look at next */
 	/* who learns or checks the weights hears of each refusal; else NULL */
 	void (*sample)(void *ctx, const struct psi_pop_flow *f, const struct ids *id, enum how how,
@@ -152,6 +153,7 @@ struct issuer_rows {
 };
 uint64_t pop_hash(uint64_t seed, const void *p, size_t len);
 uint64_t pop_mix(uint64_t a, uint64_t b);
+void pop_rows_prefetch(const struct psi_population *p, const struct ids *id);
 void pop_rows_level(
 	struct psi_population *p, const struct ids *id, uint64_t ctx, bool make, struct level *out);
 void

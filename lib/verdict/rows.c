@@ -77,16 +77,71 @@ age(const struct psi_population *p, struct row *r)
 	return r;
 }
 
+static uint64_t
+key_of(const struct psi_population *p, enum relation rel, uint64_t who, uint64_t what)
+{
+	uint64_t key = pop_mix(pop_mix(p->cfg.seed + rel, who), what);
+
+	return key | !key;
+}
+
+/* Brings the lines of all rows of a flow nearer before the first is used, and then the rows that are there: two waits for
+ * memory instead of one for each of some forty lines. */
+void
+pop_rows_prefetch(const struct psi_population *p, const struct ids *id)
+{
+	const uint64_t none = pop_mix(id->host, 0), shown = pop_mix(id->host, id->ctx);
+	const uint64_t named = pop_mix(id->host, id->named);
+	const struct {
+		enum relation rel;
+		uint64_t who, what;
+	} row[] = {
+		{REL_LEAF, id->stack, none},
+		{REL_EVERYONE, 0, none},
+		{REL_CLIENT, id->client, none},
+		{REL_KIN, id->ja4, none},
+		{REL_KINDS, 0, none},
+		{REL_LEAF, id->stack, shown},
+		{REL_EVERYONE, 0, shown},
+		{REL_CLIENT, id->client, shown},
+		{REL_KIN, id->ja4, shown},
+		{REL_KINDS, 0, shown},
+		{REL_STACK_ISSUER, id->stack, id->issuer},
+		{REL_CLIENT_ISSUER, id->client, id->issuer_any},
+		{REL_DOMAIN, pop_mix(id->stack, id->issuer), id->domain},
+		{REL_DOMAINS, id->stack, id->issuer},
+		{REL_REACH, id->stack, id->domain},
+		{REL_REACHED, id->stack, 0},
+		{REL_PAIR_ISSUER, id->stack, named},
+		{REL_HOST_ISSUER, id->host, named},
+		{REL_STACK_ALL, id->stack, 0},
+	};
+	uint64_t key[PSI_COUNT(row)];
+
+	for (size_t i = 0; i < PSI_COUNT(row); i++) {
+		key[i] = key_of(p, row[i].rel, row[i].who, row[i].what);
+		__builtin_prefetch(&p->line[key[i] & (p->line_cnt - 1)]);
+	}
+	for (size_t i = 0; i < PSI_COUNT(row); i++) {
+		uint64_t at = key[i] & (p->line_cnt - 1);
+
+		for (int w = 0; w < WAYS; w++)
+			if (p->line[at].key[w] == key[i] || !p->line[at].key[w]) {
+				__builtin_prefetch(&p->row[at * WAYS + (uint64_t)w], 1);
+				break;
+			}
+	}
+}
+
 /* The row of a key; NULL when there is none and none is to be made. */
 static struct row *
 row_of(struct psi_population *p, enum relation rel, uint64_t who, uint64_t what, bool make)
 {
-	uint64_t key = pop_mix(pop_mix(p->cfg.seed + rel, who), what);
+	uint64_t key = key_of(p, rel, who, what);
 	struct row_line *l = &p->line[key & (p->line_cnt - 1)];
 	struct row *r = &p->row[(size_t)(key & (p->line_cnt - 1)) * WAYS];
 	int use = -1;
 
-	key |= !key;
 	for (int i = 0; i < WAYS; i++) {
 		if (l->key[i] == key)
 			return age(p, &r[i]);
