@@ -173,10 +173,11 @@ html_head(FILE *out, const struct psi_report_sum *s)
 }
 
 static void
-html_note(FILE *out, uint64_t n, const char *text)
+html_note(FILE *out, uint64_t n, const char *one, const char *many, const char *text)
 {
 	if (n)
-		fprintf(out, "<p class=\"note\">%llu %s</p>\n", ull(n), text);
+		fprintf(out, "<p class=\"note\">%llu %s %s</p>\n", ull(n), n == 1 ? one : many,
+			text);
 }
 
 static void
@@ -185,17 +186,18 @@ html_foot(FILE *out, const struct psi_report_sum *s, uint32_t rows)
 	if (!rows)
 		fputs("<p>Nothing to act on: no flow was refused.</p>\n", out);
 	fputs("</main>\n<footer>\n", out);
-	html_note(out, s->bad, "lines could not be read.");
-	html_note(out, s->lost, "events are missing in the input: its reader was too slow.");
-	html_note(out, s->filtered, "flows and findings were kept out by filters.");
-	html_note(out, s->below, "rows are below the least confidence asked for.");
-	html_note(out, s->expired, "findings had been taken back and are not shown.");
-	html_note(out, s->left_flows,
-		"refused or failed flows stand in no row: the tables are full.");
-	html_note(out, s->left_findings, "findings stand in no row: the tables are full.");
-	html_note(out, s->forgotten,
-		"hosts or clients were crowded out of the counts of accepted flows: Flows may be too "
-		"low.");
+	html_note(out, s->bad, "line", "lines", "could not be read.");
+	html_note(
+		out, s->lost, "event", "events", "missing in the input: its reader was too slow.");
+	html_note(
+		out, s->filtered, "flow or finding", "flows and findings", "kept out by filters.");
+	html_note(out, s->below, "row", "rows", "below the least confidence asked for.");
+	html_note(out, s->expired, "finding", "findings", "taken back, not shown.");
+	html_note(out, s->left_flows, "refused or failed flow", "refused or failed flows",
+		"in no row: the tables are full.");
+	html_note(out, s->left_findings, "finding", "findings", "in no row: the tables are full.");
+	html_note(out, s->forgotten, "host or client", "hosts or clients",
+		"crowded out of the counts of accepted flows: Flows may be too low.");
 	fputs("</footer>\n<script>", out);
 	fputs(page_script, out);
 	fputs("</script>\n</body></html>\n", out);

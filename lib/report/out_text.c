@@ -251,28 +251,29 @@ head(const struct page *p, const struct psi_report_sum *s)
 }
 
 static void
-note(const struct page *p, uint64_t n, const char *text)
+note(const struct page *p, uint64_t n, const char *one, const char *many, const char *text)
 {
 	if (n)
-		wrap_f(p, 0, "Note: %llu %s", (unsigned long long)n, text);
+		wrap_f(p, 0, "Note: %llu %s %s", (unsigned long long)n, n == 1 ? one : many, text);
 }
 
 static void
 foot(const struct page *p, const struct psi_report_sum *s, uint32_t suspected)
 {
 	fputc('\n', p->out);
-	note(p, s->bad, "lines could not be read; see the messages on standard error.");
-	note(p, s->lost, "events are missing in the input: its reader was too slow.");
-	note(p, s->filtered, "flows and findings were kept out by --since, --client or --host.");
-	note(p, s->below, "rows are below --min-confidence and not shown.");
-	note(p, s->expired, "findings had been taken back and are not shown.");
+	note(p, s->bad, "line", "lines", "could not be read; see the messages on standard error.");
+	note(p, s->lost, "event", "events", "missing in the input: its reader was too slow.");
+	note(p, s->filtered, "flow or finding", "flows and findings",
+		"kept out by --since, --client or --host.");
+	note(p, s->below, "row", "rows", "below --min-confidence, not shown.");
+	note(p, s->expired, "finding", "findings", "taken back, not shown.");
 	style(p, RED);
-	note(p, s->left_flows, "refused or failed flows stand in no row: the tables are full.");
-	note(p, s->left_findings, "findings stand in no row: the tables are full.");
+	note(p, s->left_flows, "refused or failed flow", "refused or failed flows",
+		"in no row: the tables are full.");
+	note(p, s->left_findings, "finding", "findings", "in no row: the tables are full.");
 	style(p, RESET);
-	note(p, s->forgotten,
-		"hosts or clients were crowded out of the counts of accepted flows: FLOWS may be "
-		"too low.");
+	note(p, s->forgotten, "host or client", "hosts or clients",
+		"crowded out of the counts of accepted flows: FLOWS may be too low.");
 	if (suspected && !s->events[PSI_REPORT_FINDING])
 		wrap(p, 0,
 			"There are no findings in the input, which compare clients and hosts: too little was "
