@@ -278,8 +278,7 @@ test_pool(void)
 	close_both();
 	CU_ASSERT_EQUAL_FATAL(end_cnt[0], 1);
 	CU_ASSERT_EQUAL(end_rec[0][0].why, PSI_WHY_RST);
-	CU_ASSERT_EQUAL(
-		end_rec[0][0].pkts[PSI_S2C], 14); /* SYN, two of the handshake, data */
+	CU_ASSERT_EQUAL(end_rec[0][0].pkts[PSI_S2C], 14); /* SYN, two of the handshake, data */
 	CU_ASSERT_EQUAL(end_rec[0][0].bytes[PSI_S2C],
 		14 * 40 + sizeof(server_hello) + sizeof(finished) + 11 * 1400);
 }

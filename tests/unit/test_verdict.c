@@ -261,7 +261,8 @@ test_a_silent(void)
 		{"C?0 CF", P(a_silent), PSI_CLASS_CLIENT_REJECTED},
 		{"CF S!50 SF", P(a_silent), PSI_CLASS_CLIENT_REJECTED},
 		{"Cx CF", 0, PSI_CLASS_ABORTED},
-		{"C. CF SF", 0, PSI_CLASS_ABORTED},		 /* not right behind the flight */
+		/* Not right behind the flight: Java's HttpClient takes its time. Nobody opens half a handshake in advance. */
+		{"C. CF SF", P(a_silent), PSI_CLASS_CLIENT_REJECTED},
 		{"CF", 0, PSI_CLASS_ABORTED, PSI_TLS_HEARTBEAT}, /* it did send something */
 		{"SF CF", 0, PSI_CLASS_ABORTED},
 		{"S!40 SF CF", 0, PSI_CLASS_HANDSHAKE_FAILURE},
@@ -272,7 +273,7 @@ test_a_silent(void)
 		{"S1200 CF SF", P(a_silent), PSI_CLASS_CLIENT_REJECTED},
 		{"S1200 Ck CF", P(a_silent), PSI_CLASS_CLIENT_REJECTED},
 		{"S1200 SF CF", 0, PSI_CLASS_ABORTED},
-		{"S1200 C. CF", 0, PSI_CLASS_ABORTED},
+		{"S1200 C. CF", P(a_silent), PSI_CLASS_CLIENT_REJECTED},
 		{"S1200 CF", 0, PSI_CLASS_ABORTED, PSI_TLS_PSK_ACCEPTED},
 		{"CF", 0, PSI_CLASS_ABORTED},
 	};
