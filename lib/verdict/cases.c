@@ -5,10 +5,12 @@
 
 #include <math.h>
 
-#define SURE	   0.75f
-#define HELD	   0.03f /* below what is reported by no more: what was told stands */
-#define GONE	   0.1f /* of a refusal's weight: nobody has refused for more than three half-lives */
-#define MANY_HOSTS 1.5f /* refused under an issuer: it is the client, not the hosts */
+#define SURE		0.75f
+#define FOREIGN_DOMAINS 7.3f /* eight, of late */
+#define FOREIGN_SURE	0.9f
+#define HELD		0.03f /* below what is reported by no more: what was told stands */
+#define GONE		0.1f /* of a refusal's weight: nobody has refused for more than three half-lives */
+#define MANY_HOSTS	1.5f /* refused under an issuer: it is the client, not the hosts */
 #define MANY_CLIENTS \
 	9.5f /* that pin a host by the same stack: it is the application, not the client */
 
@@ -43,6 +45,7 @@ key_of(const struct ids *id, enum psi_finding_kind kind, enum psi_finding_class 
 	what = pop_mix(kind, class);
 
 	switch (kind) {
+	case PSI_SUBJECT_ISSUER: k = pop_mix(what, id->named); break;
 	case PSI_SUBJECT_CLIENT: k = pop_mix(pop_mix(what, id->stack), id->issuer); break;
 	case PSI_SUBJECT_HOST:
 		k = pop_mix(pop_mix(what, class == PSI_FINDING_PINNED ? id->ja4 : 0),
@@ -79,6 +82,9 @@ reason_of(const struct pcase *c, const struct opinion *o, struct psi_finding *f)
 	case PSI_FINDING_CERTIFICATE_BAD:
 		s = "Nobody who was shown this host's certificate accepts it: the certificate is bad.";
 		break;
+	case PSI_FINDING_INTERCEPTION_SEEN:
+		s = "One CA, which trusted roots do not know, vouches for hosts that have nothing to do with one another: somebody on the way intercepts.";
+		break;
 	default: break;
 	}
 	strncpy(f->reason, s, sizeof(f->reason) - 1);
@@ -98,15 +104,15 @@ tell(struct psi_population *p, struct pcase *c, const struct opinion *o,
 	struct level at;
 
 	pop_rows_level(p, &c->id, c->id.ctx, false, &at);
-	if (c->kind != PSI_SUBJECT_CLIENT) {
+	if (c->kind == PSI_SUBJECT_HOST || c->kind == PSI_SUBJECT_HOST_CLIENT) {
 		f.sni = c->sni;
 		f.sni_len = c->sni_len;
 	}
-	if (c->kind != PSI_SUBJECT_HOST) {
+	if (c->kind == PSI_SUBJECT_CLIENT || c->kind == PSI_SUBJECT_HOST_CLIENT) {
 		f.client = c->client;
 		f.client_ipv4 = c->ipv4;
 	}
-	if (c->kind != PSI_SUBJECT_HOST || class == PSI_FINDING_PINNED) {
+	if (f.client || class == PSI_FINDING_PINNED) {
 		f.ja4 = c->ja4;
 		f.ja4_len = c->ja4_len;
 	}
@@ -114,6 +120,10 @@ tell(struct psi_population *p, struct pcase *c, const struct opinion *o,
 	f.issuer_len = c->issuer_len;
 	if (c->kind == PSI_SUBJECT_HOST_CLIENT && at.leaf)
 		f.ok = (uint64_t)lroundf(at.leaf->tries_ok);
+	if (c->kind == PSI_SUBJECT_ISSUER) {
+		f.ok = c->ok_of;
+		f.failed = 0;
+	}
 	f.seen = f.failed + f.ok;
 	if (confidence > 0)
 		reason_of(c, o, &f);
@@ -318,6 +328,28 @@ pop_cases_flow(struct psi_population *p, const struct psi_pop_flow *f, const str
 	}
 	touch(p, c, f, how, fault, counted);
 	settle(p, c, o, counted, false);
+}
+
+void
+pop_cases_issuer(
+	struct psi_population *p, const struct psi_pop_flow *f, const struct ids *id, float domains)
+{
+	static const struct opinion plain;
+	struct pcase *c;
+
+	if (domains < FOREIGN_DOMAINS)
+		return;
+	c = slot(p, key_of(id, PSI_SUBJECT_ISSUER, PSI_FINDING_INTERCEPTION_SEEN), true);
+	if (!c->last_ns) {
+		c->kind = PSI_SUBJECT_ISSUER;
+		c->class = PSI_FINDING_INTERCEPTION_SEEN;
+		c->failed = 1; /* told once, however often */
+		name(c, f, id);
+	}
+	c->used_ns = p->now_ns;
+	c->last_ns = PSI_MAX(c->last_ns, f->rec->end_ns);
+	c->ok_of = (uint64_t)lroundf(domains);
+	conclude(p, c, &plain, PSI_FINDING_INTERCEPTION_SEEN, FOREIGN_SURE, false);
 }
 
 /* Nobody has refused for so long that what was said no longer holds. */

@@ -6,6 +6,7 @@
 
 #define SOME	0.1f /* of a mass: seen within three half-lives */
 #define WIDE	2.3f /* domains that have nothing to do with one another: three, of late */
+#define MONITOR 1.3f /* domains that a monitor looks at: two, of late */
 #define SEVERAL 1.3f /* more than one, of late */
 
 static const struct {
@@ -151,12 +152,15 @@ weigh(struct opinion *o)
 
 /* How often it refused, and whether the stack is one that uses nothing. all: the stack and domains. */
 static uint64_t
-of_attempts(enum how how, const struct row *leaf, struct mass all)
+of_attempts(enum how how, const struct row *leaf, const struct row *all)
 {
 	bool again = leaf && leaf->tries_ref > 1.5f, quiet = how >= HOW_AFTER;
+	bool complete = quiet && how <= HOW_LEFT;
 
 	return when(again, SIG(again)) | when(!again && quiet, SIG(once)) |
-	       when(quiet && all.ok <= SOME && all.ref > SEVERAL, SIG(uses_nothing));
+	       when(complete && all && all->ok <= SOME && all->tries_ref <= SOME &&
+			       all->ref > MONITOR,
+		       SIG(uses_nothing));
 }
 
 /* The host whatever it shows: what it shows to others may not be visible, or may be another certificate. */
@@ -222,7 +226,7 @@ pop_judge(struct psi_population *p, const struct ids *id, enum how how, unsigned
 		of_issuer(id, iss_own, less(mass(iss.client), mass(iss.stack)), mass(iss.domains)) |
 		of_votes(o->vote);
 	o->signals |= when(own.ok > SOME, SIG(accepts_here));
-	o->signals |= of_host(p, &host, near, far) | of_attempts(how, at.leaf, mass(iss.reached));
+	o->signals |= of_host(p, &host, near, far) | of_attempts(how, at.leaf, iss.reached);
 	o->signals |= when(kinds.ok <= SOME && near.ok <= SOME && far.ok <= SOME &&
 				   less(mass(host.everyone), share(p, host.leaf)).ok <= SOME,
 		SIG(unreached));

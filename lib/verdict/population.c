@@ -66,8 +66,10 @@ count_try(struct psi_population *p, struct row *leaf, bool ok, float weight)
 	return true;
 }
 
+/* unused: a refusal that is a complete handshake without data, and may be none. */
 static bool
-count(struct psi_population *p, const struct ids *id, bool ok, enum vote vote, float weight)
+count(struct psi_population *p, const struct ids *id, bool ok, bool unused, enum vote vote,
+	float weight)
 {
 	struct level at, host;
 	struct issuer_rows iss;
@@ -89,6 +91,7 @@ count(struct psi_population *p, const struct ids *id, bool ok, enum vote vote, f
 	add(iss.host, ok, 1);
 	add(iss.domains, ok, worth(p, iss.domain, ok));
 	add(iss.reached, ok, worth(p, iss.reach, ok));
+	iss.reached->tries_ref += !ok && !unused;
 	mark(p, iss.domain, ok);
 	mark(p, iss.reach, ok);
 	count_level(p, &at, ok, vote);
@@ -101,6 +104,21 @@ count(struct psi_population *p, const struct ids *id, bool ok, enum vote vote, f
 	mark(p, host.leaf, ok);
 	p->count.retries += !counted;
 	return counted;
+}
+
+/* A CA that trusted roots do not know, nor the operator, vouches for one more domain. */
+static void
+count_issuer(struct psi_population *p, const struct psi_pop_flow *f, const struct ids *id)
+{
+	struct row *domain, *all;
+
+	if (!id->named || f->own_ca || !(f->cert_status & PSI_CERT_INVALID_ISSUER) ||
+		f->cert_status & PSI_CERT_SELF_SIGNED)
+		return;
+	pop_rows_foreign(p, id, &domain, &all);
+	add(all, true, worth(p, domain, true));
+	mark(p, domain, true);
+	pop_cases_issuer(p, f, id, all->ok);
 }
 
 /* Data went both ways on a connection of this stack to this host just now, resumed or not. */
@@ -276,7 +294,9 @@ refused(struct psi_population *p, const struct psi_pop_flow *f, struct ids *id,
 		return;
 	}
 	p->count.refused++;
-	counted = count(p, id, false, pop_vote_of(how, fault), f->weight);
+	count_issuer(p, f, id);
+	counted = count(p, id, false, how >= HOW_AFTER && how <= HOW_LEFT, pop_vote_of(how, fault),
+		f->weight);
 	pop_judge(p, id, how, fault, &o);
 	if (p->sample)
 		p->sample(p->sample_ctx, f, id, how, fault, &o);
@@ -322,7 +342,8 @@ psi_population_used(struct psi_population *p, const struct psi_pop_flow *f)
 		!(f->rec->evidence & (PSI_EVID_cert_sent | PSI_EVID_cert_inferred)))
 		return;
 	p->count.accepted++;
-	count(p, &id, true, VOTE_CNT, f->weight);
+	count_issuer(p, f, &id);
+	count(p, &id, true, false, VOTE_CNT, f->weight);
 }
 
 void

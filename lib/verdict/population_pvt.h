@@ -88,7 +88,7 @@ struct pcase {
 	uint64_t used_ns; /* when last touched: the oldest of a line makes room */
 	struct ids id;
 	uint64_t first_ns, last_ns, failed;
-	uint64_t ok_of; /* acceptances of the pair before it was a case */
+	uint64_t ok_of; /* an issuer: domains it vouches for */
 	enum psi_finding_kind kind;
 	enum psi_finding_class class; /* GROUP cases: what they say */
 	uint8_t how, fault, ipv4;
@@ -147,7 +147,7 @@ struct issuer_rows {
 	struct row *domain;  /* the stack, the issuer and one domain */
 	struct row *domains; /* the stack and the issuer: domains, each counted once */
 	struct row *reach;   /* the stack and one domain, whatever the issuer */
-	struct row *reached; /* the stack: domains in all */
+	struct row *reached; /* the stack: domains in all; tries_ref: refusals that are certain */
 	struct row *pair;    /* the stack and the host under this issuer */
 	struct row *host; /* anybody and the host under it */ /* all: the stack at any issuer */
 };
@@ -158,6 +158,9 @@ void pop_rows_level(
 	struct psi_population *p, const struct ids *id, uint64_t ctx, bool make, struct level *out);
 void
 pop_rows_issuer(struct psi_population *p, const struct ids *id, bool make, struct issuer_rows *out);
+/* An issuer that trusted roots do not know, and the domains that it vouches for. */
+void pop_rows_foreign(
+	struct psi_population *p, const struct ids *id, struct row **domain, struct row **all);
 float pop_share(const struct psi_population *p, uint64_t at_ns);
 
 /* ---- judge.c ---- */
@@ -171,6 +174,9 @@ void pop_judge(struct psi_population *p, const struct ids *id, enum how how, uns
 /* ---- cases.c ---- */
 void pop_cases_flow(struct psi_population *p, const struct psi_pop_flow *f, const struct ids *id,
 	enum how how, unsigned int fault, const struct opinion *o, bool counted);
+/* An issuer vouches for so many domains that have nothing to do with one another. */
+void pop_cases_issuer(struct psi_population *p, const struct psi_pop_flow *f, const struct ids *id,
+	float domains);
 void pop_cases_sweep(struct psi_population *p, uint32_t n);
 
 /* ---- identify.c ---- */

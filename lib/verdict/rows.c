@@ -19,6 +19,8 @@ enum relation {
 	REL_DOMAINS,
 	REL_REACH,
 	REL_REACHED,
+	REL_ISSUER_DOMAIN,
+	REL_ISSUER,
 	REL_PAIR_ISSUER,
 	REL_HOST_ISSUER,
 };
@@ -189,4 +191,12 @@ pop_rows_issuer(struct psi_population *p, const struct ids *id, bool make, struc
 	out->pair = row_of(p, REL_PAIR_ISSUER, id->stack, pop_mix(id->host, id->named), make);
 	out->host = row_of(p, REL_HOST_ISSUER, id->host, id->named, make);
 	out->all = row_of(p, REL_STACK_ALL, id->stack, 0, make);
+}
+
+void
+pop_rows_foreign(
+	struct psi_population *p, const struct ids *id, struct row **domain, struct row **all)
+{
+	*domain = row_of(p, REL_ISSUER_DOMAIN, id->named, id->domain, true);
+	*all = row_of(p, REL_ISSUER, id->named, 0, true);
 }

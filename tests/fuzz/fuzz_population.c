@@ -36,7 +36,7 @@ on_finding(void *ctx, const struct psi_finding *f)
 		psi_finding_name(f->class));
 	MUST(psi_finding_kind_name(f->kind));
 	MUST(f->confidence >= 0 && f->confidence <= 1);
-	MUST(f->sni_len || f->client);
+	MUST(f->sni_len || f->client || (f->kind == PSI_SUBJECT_ISSUER && f->issuer_len));
 	MUST(f->sni_len < PSI_FINDING_NAME_MAX && f->ja4_len <= PSI_FINDING_JA4_MAX &&
 		f->issuer_len <= PSI_FINDING_ISSUER_MAX);
 	MUST(f->seen == f->failed + f->ok && f->first_ns <= f->last_ns);

@@ -368,6 +368,42 @@ test_careless_acceptor(void)
 	end(&w);
 }
 
+/* A CA that no root vouches for signs hosts of eight domains: that is no host's CA, but somebody on the way. Told once. Not
+ * of the operator's own CA, nor of a company whose CA signs many hosts of its one domain. */
+static void
+test_interception(void)
+{
+	struct world w;
+	struct psi_verdict v;
+	uint32_t told = 0;
+	char host[32];
+
+	begin(&w, NULL);
+	for (uint32_t i = 0; i < 20; i++) {
+		snprintf(host, sizeof(host), "h%u.corp.example", i);
+		flow(&w,
+			&(struct step){"10.1", "browser", host, "Corp CA", 'k', 10 + 10 * i,
+				.cert_status = PSI_CERT_INVALID_ISSUER},
+			&v);
+	}
+	CU_ASSERT_EQUAL(w.cnt, 0);
+	for (uint32_t i = 0; i < 20; i++) {
+		snprintf(host, sizeof(host), "www.domain%c.example", 'a' + i % 10);
+		flow(&w,
+			&(struct step){"10.1", "browser", host, "Middle CA", 'k', 500 + 10 * i,
+				.cert_status = PSI_CERT_INVALID_ISSUER},
+			&v);
+		if (i == 6)
+			CU_ASSERT_EQUAL(w.cnt, 0);
+	}
+	for (uint32_t i = 0; i < w.cnt; i++)
+		told += w.told[i].class == PSI_FINDING_INTERCEPTION_SEEN;
+	CU_ASSERT_EQUAL(told, 1);
+	CU_ASSERT_EQUAL(w.told[0].kind, PSI_SUBJECT_ISSUER);
+	CU_ASSERT_STRING_EQUAL(w.told[0].issuer, "Middle CA");
+	end(&w);
+}
+
 /* NAT: behind one address a browser that gets through, an application that pins, and nothing else. The stacks are told
  * apart by JA4, so the browser's success does not hide the application's failure, nor the other way round. */
 static void
@@ -630,6 +666,7 @@ static CU_TestInfo tests[] = {
 	{"a client that distrusts the CA", test_distrusts},
 	{"everyone refuses", test_everyone_refuses},
 	{"everyone but one who takes no care", test_careless_acceptor},
+	{"interception", test_interception},
 	{"NAT", test_nat},
 	{"a client seen once", test_one_shot},
 	{"nothing to compare with", test_alone},

@@ -348,7 +348,7 @@ test_server_alerts(void)
 
 	CHECK_ALL(hello, 0, PSI_MSG_CLIENT_HELLO, 0);
 	CHECK_ALL(cert, TLS12, asked, 0);
-	check(&(struct row){"Cx SF CF", 0, PSI_CLASS_HANDSHAKE_FAILURE}, TLS12, FLIGHT12, 0);
+	check(&(struct row){"Cx SF CF", 0, PSI_CLASS_ABORTED}, TLS12, FLIGHT12, 0);
 	CHECK_ALL(v13, TLS13, FLIGHT13, 0);
 }
 
