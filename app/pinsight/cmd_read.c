@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* pinsight read: captures through the same worker and collector that a NIC feeds, on one core, in packet time. */
 #include "pinsight.h"
+#include "read_findings.h"
 
 #include "psi_collector.h"
 #include "psi_export.h"
@@ -42,6 +43,7 @@ struct run {
 	char roots[4200]; /* the override that --roots stands for */
 	struct psi_config *cfg;
 	struct psi_table *table;
+	struct read_findings *findings; /* with the table */
 	char *json_buf;
 	uint64_t sum[PSI_STAT_CNT]; /* of the files read so far */
 	uint64_t verdicts[PSI_CLASS_CNT];
@@ -107,6 +109,8 @@ on_event(void *ctx, const struct psi_event *e)
 	}
 	if (r->table)
 		psi_table_event(r->table, e);
+	if (r->findings)
+		read_findings_event(r->findings, e);
 	if (!r->json || r->write_failed || (e->type == PSI_EVENT_FINDING && !r->all))
 		return;
 	n = psi_json_event(e, r->json_buf, PSI_JSON_MAX);
@@ -145,7 +149,8 @@ open_output(struct run *r)
 	cfg.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 	if (r->json && !(r->json_buf = malloc(PSI_JSON_MAX)))
 		return -ENOMEM;
-	if (!r->json && !r->quiet && !(r->table = psi_table_open(&cfg)))
+	if (!r->json && !r->quiet &&
+		!((r->table = psi_table_open(&cfg)) && (r->findings = read_findings_open())))
 		return -ENOMEM;
 	return 0;
 }
@@ -264,6 +269,7 @@ close_engine(struct run *r)
 	psi_pins_store_close(r->keys);
 	psi_config_close(r->cfg);
 	psi_table_close(r->table);
+	read_findings_close(r->findings);
 	psi_port_pool_close(r->pool);
 	free(r->queue_mem);
 	free(r->json_buf);
@@ -364,6 +370,8 @@ finish(struct run *r)
 			r->collector, r->sum, psi_worker_alive(r->worker), r->last_ns);
 	if (r->table)
 		psi_table_finish(r->table);
+	if (r->findings)
+		read_findings_print(r->findings, stdout);
 	l.flows_alive = psi_worker_alive(r->worker);
 	if (!r->json || !r->quiet)
 		psi_ledger_print(r->json ? stderr : stdout, &l);

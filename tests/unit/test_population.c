@@ -48,9 +48,12 @@ on_finding(void *ctx, const struct psi_finding *f)
 	CU_ASSERT(f->confidence >= 0 && f->confidence <= 1);
 	CU_ASSERT(strlen(f->reason) > 20 && strlen(f->reason) < sizeof(f->reason) - 1);
 	memset(t, 0, sizeof(*t));
-	memcpy(t->sni, f->sni, PSI_MIN(f->sni_len, sizeof(t->sni) - 1));
-	memcpy(t->ja4, f->ja4, PSI_MIN(f->ja4_len, sizeof(t->ja4) - 1));
-	memcpy(t->issuer, f->issuer, PSI_MIN(f->issuer_len, sizeof(t->issuer) - 1));
+	if (f->sni_len)
+		memcpy(t->sni, f->sni, PSI_MIN(f->sni_len, sizeof(t->sni) - 1));
+	if (f->ja4_len)
+		memcpy(t->ja4, f->ja4, PSI_MIN(f->ja4_len, sizeof(t->ja4) - 1));
+	if (f->issuer_len)
+		memcpy(t->issuer, f->issuer, PSI_MIN(f->issuer_len, sizeof(t->issuer) - 1));
 	if (f->client)
 		memcpy(t->client, f->client + 12, 4);
 	t->kind = f->kind;
