@@ -65,7 +65,7 @@ json_row(const struct options *o, const struct result *r, const struct result *b
 			r->median * n / conns, r->mpps * 1e6 * conns / n);
 	if (r->sum.events)
 		printf(", \"events_per_s\": %.0f", r->mpps * 1e6 * (double)r->sum.events / n);
-	if (r->rss_kb > 0)
+	if (r->rss_kb > 0 && o->gen.flows > 0)
 		printf(", \"rss_per_flow\": %.1f",
 			(double)r->rss_kb * 1024 / o->gen.flows / o->workers);
 	for (int c = 0; c < CT_CNT; c++)
@@ -92,7 +92,7 @@ table_row(const struct options *o, const struct result *r, const struct result *
 	else
 		printf(" %9s", "-");
 	printf(" %5.0f%%\n", r->taken * 100);
-	if (r->rss_kb > 0)
+	if (r->rss_kb > 0 && o->gen.flows > 0)
 		printf("%-16s %8.1f bytes a flow that was opened (growth of memory in use)\n", "",
 			(double)r->rss_kb * 1024 / o->gen.flows / o->workers);
 	for (int c = 0; c < CT_CNT; c++)

@@ -147,11 +147,12 @@ import_file(struct psi_pins_list *l, const struct pins *o, const char *path)
 static int
 run_import(struct pins *o)
 {
-	struct psi_pins_list *l = psi_pins_list_open();
+	struct psi_pins_list *l;
 	int rc = EXIT_DONE, good = 0;
 
 	if (!o->argc)
 		return usage_error("pins", "import: name at least one file");
+	l = psi_pins_list_open();
 	for (int i = 0; l && i < o->argc; i++) {
 		int one = import_file(l, o, o->argv[i]);
 
