@@ -8,6 +8,7 @@
 #define SURE		0.75f
 #define FOREIGN_DOMAINS 7.3f /* eight, of late */
 #define FOREIGN_SURE	0.9f
+#define SURER		0.8f /* of a single attempt, that a certificate is bad without showing it */
 #define HELD		0.03f /* below what is reported by no more: what was told stands */
 #define GONE		0.1f /* of a refusal's weight: nobody has refused for more than three half-lives */
 #define MANY_HOSTS	1.5f /* refused under an issuer: it is the client, not the hosts */
@@ -170,9 +171,13 @@ take_back(struct psi_population *p, struct pcase *c, const struct opinion *o)
 
 /* One attempt may be an accident: a client that was interrupted, a certificate that is bad. */
 static bool
-may_be_accident(const struct pcase *c, float confidence)
+may_be_accident(const struct pcase *c, enum psi_finding_class class, float confidence)
 {
-	return c->failed < 2 && (c->how == HOW_SILENT || confidence < SURE);
+	if (c->failed > 1 || c->kind == PSI_SUBJECT_ISSUER || class == PSI_FINDING_DISTRUSTS_CA)
+		return false;
+	if (class == PSI_FINDING_PINNED)
+		return c->how == HOW_SILENT || confidence < SURE;
+	return confidence < SURER && !(c->fault & ~(unsigned int)FAULT_NONE);
 }
 
 static void
@@ -183,7 +188,7 @@ conclude(struct psi_population *p, struct pcase *c, const struct opinion *o,
 		take_back(p, c, o);
 		return;
 	}
-	if (class == PSI_FINDING_PINNED && !c->told_class && may_be_accident(c, confidence))
+	if (!c->told_class && may_be_accident(c, class, confidence))
 		return;
 	if (!is_news(p, c, class, confidence, last))
 		return;

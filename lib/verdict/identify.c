@@ -156,8 +156,31 @@ domain_of(uint64_t seed, const char *name, uint16_t len)
 	return pop_hash(seed, name + from, len - from);
 }
 
+/* The same certificates are shown in clear by TLS 1.2 and hidden by TLS 1.3, where they have the length that the clear ones
+ * foretell: then it is known what was shown, and who issued it. */
+static void
+link_versions(struct psi_population *p, const struct psi_pop_flow *f, const struct shape *shape,
+	struct ids *id)
+{
+	uint16_t tail = f->rec->cipher == CCM8 ? 9 : 17; /* content type and tag */
+	struct row *r;
+
+	if (f->spki && f->cert_msg_len && id->issuer_seen) {
+		r = pop_rows_shape(p, id->host, f->cert_msg_len, true);
+		r->ok_ns = id->ctx;
+		r->ref_ns = id->issuer;
+	} else if (!f->spki && shape->cert > tail) {
+		r = pop_rows_shape(p, id->host, (uint32_t)shape->cert - tail, false);
+		if (!r || !r->ok_ns)
+			return;
+		id->ctx = r->ok_ns;
+		id->issuer = id->issuer_any = r->ref_ns;
+		id->issuer_seen = true;
+	}
+}
+
 bool
-pop_identify(const struct psi_population *p, const struct psi_pop_flow *f, struct ids *id)
+pop_identify(struct psi_population *p, const struct psi_pop_flow *f, struct ids *id)
 {
 	const struct psi_rec *r = f->rec;
 	char name[PSI_FINDING_NAME_MAX];
@@ -190,6 +213,7 @@ pop_identify(const struct psi_population *p, const struct psi_pop_flow *f, struc
 		id->issuer_any = pop_mix(1, shape.verify);
 		id->issuer = pop_mix(id->issuer_any, (uint64_t)r->cipher << 16 | shape.ee);
 	}
+	link_versions(p, f, &shape, id);
 	return true;
 }
 

@@ -158,6 +158,9 @@ void pop_rows_level(
 	struct psi_population *p, const struct ids *id, uint64_t ctx, bool make, struct level *out);
 void
 pop_rows_issuer(struct psi_population *p, const struct ids *id, bool make, struct issuer_rows *out);
+/* A host's certificates of a length, once they were seen in clear. Its words stand for other things: ok_ns the ctx, ref_ns
+ * the issuer. */
+struct row *pop_rows_shape(struct psi_population *p, uint64_t host, uint32_t msg_len, bool make);
 /* An issuer that trusted roots do not know, and the domains that it vouches for. */
 void pop_rows_foreign(
 	struct psi_population *p, const struct ids *id, struct row **domain, struct row **all);
@@ -182,7 +185,7 @@ void pop_cases_sweep(struct psi_population *p, uint32_t n);
 /* ---- identify.c ---- */
 void pop_host_name(const struct psi_pop_flow *f, char *name, uint16_t *len);
 /* False: no ClientHello was seen, so nobody knows which stack it was. */
-bool pop_identify(const struct psi_population *p, const struct psi_pop_flow *f, struct ids *id);
+bool pop_identify(struct psi_population *p, const struct psi_pop_flow *f, struct ids *id);
 unsigned int pop_fault_of(const struct psi_pop_flow *f);
 enum how pop_how_of(const struct psi_rec *r);
 bool pop_cut_short(const struct psi_rec *r);

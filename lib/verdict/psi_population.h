@@ -86,7 +86,9 @@ struct psi_pop_flow {
 	const char *issuer;	   /* of the leaf, bytes from the wire */
 	const uint8_t *cert_name;  /* a name in the leaf, for hosts that no SNI names */
 	uint32_t issuer_len, cert_name_len;
-	uint32_t cert_cnt;    /* certificates that the server sent */
+	uint32_t cert_cnt; /* certificates that the server sent */
+	uint32_t
+		cert_msg_len; /* bytes that the same chain takes as a TLS 1.3 Certificate message; 0: unknown */
 	uint32_t cert_status; /* enum psi_cert_status bits */
 	bool name_mismatch;   /* no name of the leaf is that of the SNI */
 	bool wrong_use;	      /* the leaf is not meant for servers */

@@ -21,6 +21,7 @@ enum relation {
 	REL_REACHED,
 	REL_ISSUER_DOMAIN,
 	REL_ISSUER,
+	REL_SHAPE,
 	REL_PAIR_ISSUER,
 	REL_HOST_ISSUER,
 };
@@ -199,4 +200,10 @@ pop_rows_foreign(
 {
 	*domain = row_of(p, REL_ISSUER_DOMAIN, id->named, id->domain, true);
 	*all = row_of(p, REL_ISSUER, id->named, 0, true);
+}
+
+struct row *
+pop_rows_shape(struct psi_population *p, uint64_t host, uint32_t msg_len, bool make)
+{
+	return row_of(p, REL_SHAPE, host, msg_len, make);
 }

@@ -19,6 +19,7 @@ struct step {
 	char did;
 	uint32_t at_s; /* when it ended */
 	uint32_t took_s;
+	uint32_t cert_len; /* bytes of the one certificate sent in clear; 0: not said */
 	uint16_t cert_rec; /* TLS 1.3: length of the Certificate record; 0: cannot be told */
 	uint32_t cert_status;
 	bool name_mismatch;
@@ -160,6 +161,7 @@ flow(struct world *w, const struct step *s, struct psi_verdict *v)
 	if (s->issuer) {
 		snprintf((char *)spki, sizeof(spki), "%.14s|%.14s", s->host, s->issuer);
 		f.spki = spki;
+		f.cert_msg_len = s->cert_len ? 8 + 5 + s->cert_len : 0;
 		f.issuer = s->issuer;
 		f.issuer_len = (uint32_t)strlen(s->issuer);
 	}
@@ -484,6 +486,23 @@ test_tls13_shape(void)
 	end(&w);
 }
 
+/* The proxy's certificate of a host is seen in clear once, under TLS 1.2: 900 bytes in one certificate are a message of
+ * 8 + 5 + 900, and a record of 17 more. Under TLS 1.3 that record is known to hold what the browser accepts. */
+static void
+test_versions(void)
+{
+	struct world w;
+
+	begin(&w, NULL);
+	PLAY(&w, {"10.1", "browser", "bank", "Proxy CA", 'k', 10, .cert_len = 900},
+		{"10.1", "app", "news", "Proxy CA", 'k', 12, .cert_len = 900});
+	CU_ASSERT_EQUAL(PLAY(&w, {"10.1", "app", "bank", NULL, 'g', 20, .cert_rec = 930},
+				{"10.1", "app", "bank", NULL, 'g', 30, .cert_rec = 930}),
+		PSI_CLASS_PINNED);
+	CU_ASSERT(held(&w, PSI_FINDING_PINNED));
+	end(&w);
+}
+
 /* A browser opens two connections and uses one. The other is no refusal, since it stood beside the used one; one that
  * stands alone a minute later may be. */
 static void
@@ -674,6 +693,7 @@ static CU_TestInfo tests[] = {
 	{"a client seen once", test_one_shot},
 	{"nothing to compare with", test_alone},
 	{"TLS 1.3 by the lengths", test_tls13_shape},
+	{"what TLS 1.2 shows of TLS 1.3", test_versions},
 	{"idle beside a used one", test_idle_twin},
 	{"resumptions", test_resumed},
 	{"a noisy client", test_noisy_client},
