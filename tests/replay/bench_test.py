@@ -47,6 +47,9 @@ def stages():
             check(rows[3]["rss_per_flow"] > 100, "established: memory of a flow: %s" % rows[3])
         if what == "handshakes":
             check(all(r["connections"] > 500 for r in rows), "handshakes: connections")
+    # so many flows that a bucket of the table overflows, and a queue that goes on long behind the last handshake
+    rows = run("established", "--flows", "20k", "--ring", "16384", "--packets", "16384", "--reps", "1", "--stages", "worker")
+    check(rows[-1]["stage"] == "worker", "established: %s" % rows)
     # one tls_flow event a connection, two seconds of packet time behind its end
     rows = run("handshakes", "--packets", "60k", "--reps", "1", "--stages", "worker,collector", "--warm", "2.5", "--live", "50",
                "--pps", "20k")
