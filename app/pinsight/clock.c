@@ -3,6 +3,8 @@
 
 #include <time.h>
 
+#define LOOKS 8
+
 static uint64_t
 real_ns(void)
 {
@@ -10,6 +12,27 @@ real_ns(void)
 
 	clock_gettime(CLOCK_REALTIME, &ts);
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* One instant on both clocks. Whoever is interrupted between the two looks would take the interruption for a difference of
+ * the clocks: so it counts only between two looks at the counter that are close, else the closest of a few. */
+static uint64_t
+both(uint64_t *tsc)
+{
+	uint64_t before = rte_rdtsc(), near = rte_get_tsc_hz() / 100000, best = UINT64_MAX,
+		 real = 0;
+
+	for (int i = 0; i < LOOKS && best > near; i++) {
+		uint64_t now = real_ns(), after = rte_rdtsc();
+
+		if (after - before < best) {
+			best = after - before;
+			*tsc = before + best / 2;
+			real = now;
+		}
+		before = after;
+	}
+	return real;
 }
 
 static void
@@ -28,15 +51,17 @@ set(struct engine_clock *c, uint64_t tsc, uint64_t ns, uint64_t mult)
 void
 clock_open(struct engine_clock *c)
 {
+	uint64_t tsc;
+
 	c->nominal = (uint64_t)(1e9 * 4294967296.0 / (double)rte_get_tsc_hz());
-	c->sync_real_ns = real_ns();
-	set(c, rte_rdtsc(), c->sync_real_ns, c->nominal);
+	c->sync_real_ns = both(&tsc);
+	set(c, tsc, c->sync_real_ns, c->nominal);
 }
 
 int64_t
 clock_sync(struct engine_clock *c)
 {
-	uint64_t tsc = rte_rdtsc(), real = real_ns(), ours = clock_of(c, tsc);
+	uint64_t tsc, real = both(&tsc), ours = clock_of(c, tsc);
 	int64_t off = (int64_t)(real - ours);
 	double slew = (double)off / (double)CLOCK_SYNC_NS;
 

@@ -29,7 +29,7 @@ def check(*args, env=None, text=None):
             with open(path, 'wb') as f:
                 f.write(text if isinstance(text, bytes) else text.encode())
             args += (path,)
-        r = subprocess.run([PINSIGHT, 'check', *args], capture_output=True, timeout=60, env=dict(clean, **(env or {})))
+        r = subprocess.run([PINSIGHT, 'check', *args], capture_output=True, timeout=240, env=dict(clean, **(env or {})))
     return r.returncode, r.stdout.decode().replace(path, 'FILE'), r.stderr.decode().replace(path, 'FILE')
 
 
@@ -171,7 +171,7 @@ environment PINSIGHT_FLOWS_LINGER: flows.linger: 2 has no unit: write ns, us, ms
         if not shutil.which('man') or not shutil.which('groff'):
             self.skipTest('man and groff are not there')
         r = subprocess.run(['man', '--warnings', '-E', 'UTF-8', '-l', '-Tutf8', 'docs/man/pinsight.yaml.5'], cwd=ROOT,
-                           capture_output=True, env=dict(os.environ, MANWIDTH='100'), timeout=60)
+                           capture_output=True, env=dict(os.environ, MANWIDTH='100'), timeout=240)
         self.assertEqual((r.returncode, r.stderr), (0, b''))
         self.assertTrue(b'ring.size' in re.sub(b'.\\x08', b'', r.stdout))
 

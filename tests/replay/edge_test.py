@@ -25,7 +25,7 @@ def addr(a):
 
 def read(label):
     path = os.path.join(CAPTURES, label["file"])
-    return path, subprocess.run([PINSIGHT, "read", "--json", "--all", "--quiet", path], capture_output=True, timeout=120)
+    return path, subprocess.run([PINSIGHT, "read", "--json", "--all", "--quiet", path], capture_output=True, timeout=240)
 
 
 class Edge(unittest.TestCase):
@@ -93,9 +93,9 @@ class Edge(unittest.TestCase):
             f.flush()
             for option, flows in (("vlan,tunnel", 2), ("vlan", 2), ("tunnel", 1), ("none", 1)):
                 r = subprocess.run([PINSIGHT, "read", "--json", "--quiet", "--identity=" + option, f.name],
-                                   capture_output=True, timeout=120)
+                                   capture_output=True, timeout=240)
                 self.assertEqual((r.returncode, len(r.stdout.splitlines())), (0, flows), option)
-        r = subprocess.run([PINSIGHT, "read", "--identity=mac", "x"], capture_output=True, timeout=120)
+        r = subprocess.run([PINSIGHT, "read", "--identity=mac", "x"], capture_output=True, timeout=240)
         self.assertEqual(r.returncode, 2)
         self.assertIn(b"not 'mac'", r.stderr)
 

@@ -162,7 +162,7 @@ WIRE = ('bytes_toserver', 'bytes_toclient', 'pkts_toserver', 'pkts_toclient', 'v
 
 
 def events(path):
-    r = subprocess.run([PINSIGHT, 'read', '--json', path], capture_output=True, timeout=120)
+    r = subprocess.run([PINSIGHT, 'read', '--json', path], capture_output=True, timeout=240)
     assert r.returncode == 0, r.stderr.decode()
     return [json.loads(line) for line in r.stdout.splitlines()], r.stderr.decode()
 

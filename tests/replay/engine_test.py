@@ -29,7 +29,7 @@ S2C = {"hello_request": "HELLO_REQUEST", "server_hello": "SERVER_HELLO", "certif
 
 
 def run(*args, **kw):
-    return subprocess.run([PINSIGHT, "read", *args], capture_output=True, timeout=120, **kw)
+    return subprocess.run([PINSIGHT, "read", *args], capture_output=True, timeout=240, **kw)
 
 
 def events(*args):
@@ -286,7 +286,7 @@ class Trouble(unittest.TestCase):
 
     def test_output_that_cannot_be_written(self):
         with open("/dev/full", "wb") as full:
-            r = subprocess.run([PINSIGHT, "read", "--json", DEMO], stdout=full, stderr=subprocess.PIPE, timeout=120)
+            r = subprocess.run([PINSIGHT, "read", "--json", DEMO], stdout=full, stderr=subprocess.PIPE, timeout=240)
         self.assertEqual(r.returncode, 1)
         self.assertIn(b"cannot write", r.stderr)
 

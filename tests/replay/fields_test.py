@@ -109,7 +109,7 @@ def read(dialogue, *options, mss=1448, only=None):
     with tempfile.NamedTemporaryFile(suffix=".pcap") as f:
         f.write(capture(dialogue, mss, only))
         f.flush()
-        r = subprocess.run([PINSIGHT, "read", "--json", "--quiet", *options, f.name], capture_output=True, timeout=120)
+        r = subprocess.run([PINSIGHT, "read", "--json", "--quiet", *options, f.name], capture_output=True, timeout=240)
     assert r.returncode == 0, r.stderr
     e, = [json.loads(line) for line in r.stdout.splitlines()]
     return e
@@ -135,7 +135,7 @@ class Files:
         return os.path.join(self.folder, name)
 
     def ssl(self, *args):
-        return subprocess.run(["openssl", *args], cwd=self.folder, capture_output=True, check=True, timeout=60).stdout
+        return subprocess.run(["openssl", *args], cwd=self.folder, capture_output=True, check=True, timeout=240).stdout
 
     def make(self, name, subject, extensions, serial, ca=None):
         with open(self.path("ext"), "w", encoding="ascii") as f:

@@ -34,7 +34,7 @@ class Lab(unittest.TestCase):
                 events = os.path.join(d, run)
                 with open(events, "wb") as f:
                     subprocess.run([PINSIGHT, "read", "--json", "--all", "--quiet", os.path.join(CAPTURES, "lab", run + ".pcap")],
-                                   stdout=f, check=True, timeout=120)
+                                   stdout=f, check=True, timeout=240)
                 files += [labels_of(run), events]
             r = subprocess.run([sys.executable, os.path.join(LAB, "score"), *files, *BOUNDS], capture_output=True, text=True)
             self.assertEqual(r.returncode, 0, r.stderr + r.stdout)

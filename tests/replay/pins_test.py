@@ -52,7 +52,7 @@ def openssl(*args, data=None):
 
 
 def pins(*args, data=None):
-    return subprocess.run([PINSIGHT, "pins", *args], input=data, capture_output=True, timeout=60)
+    return subprocess.run([PINSIGHT, "pins", *args], input=data, capture_output=True, timeout=240)
 
 
 def entries(yaml):

@@ -22,7 +22,7 @@ OWN_CA = 'Example Office Inspection CA'
 
 
 def read(*args, status=0):
-    p = subprocess.run([PINSIGHT, 'read', '--json', '--all', *args, DEMO], capture_output=True, text=True, timeout=120)
+    p = subprocess.run([PINSIGHT, 'read', '--json', '--all', *args, DEMO], capture_output=True, text=True, timeout=240)
     assert p.returncode == status, (args, p.stderr)
     return [json.loads(x) for x in p.stdout.splitlines()], p.stderr
 

@@ -25,7 +25,7 @@ def event(kind, seq, **fields):
 
 
 def run(*args, status=0):
-    p = subprocess.run([PINSIGHT, *args], capture_output=True, text=True, timeout=60)
+    p = subprocess.run([PINSIGHT, *args], capture_output=True, text=True, timeout=240)
     assert p.returncode == status, (args, p.returncode, p.stdout, p.stderr)
     return p
 
@@ -59,7 +59,7 @@ with tempfile.TemporaryDirectory() as tmp:
         event('tls_flow', 5, TLS_SNI=b'c.example', SRC_IP=bytes(15) + b'\1', CLASS=3),
     ]
     fill(b''.join(flows))
-    out, err = waiting.communicate(timeout=30)
+    out, err = waiting.communicate(timeout=240)
     assert [json.loads(x)['seq'] for x in out.splitlines()] == [1, 2], out
     assert waiting.returncode == 0
 
@@ -90,7 +90,7 @@ with tempfile.TemporaryDirectory() as tmp:
     got = [json.loads(p.stdout.readline()) for _ in range(3)]
     assert [x['event_type'] for x in got] == ['tls_flow', 'gap', 'tls_flow'] and got[1]['lost'] == 7, got
     p.send_signal(signal.SIGINT)
-    out, err = p.communicate(timeout=30)
+    out, err = p.communicate(timeout=240)
     assert p.returncode == 0 and '7 events were missed' in err, (p.returncode, err)
 
     # The ledger: of the newest stats event, whatever comes behind it.

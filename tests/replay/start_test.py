@@ -64,7 +64,7 @@ def read(segments, *options):
     with tempfile.NamedTemporaryFile(suffix=".pcap") as f:
         f.write(pcapio.pcap(make_captures.ethernet(segments)))
         f.flush()
-        r = subprocess.run([PINSIGHT, "read", "--json", "--quiet", *options, f.name], capture_output=True, timeout=120)
+        r = subprocess.run([PINSIGHT, "read", "--json", "--quiet", *options, f.name], capture_output=True, timeout=240)
     assert r.returncode == 0, r.stderr
     return [json.loads(line) for line in r.stdout.splitlines()]
 

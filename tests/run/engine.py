@@ -11,6 +11,21 @@ import tempfile
 import time
 
 CPUS = sorted(os.sched_getaffinity(0))
+PATIENCE = 240  # seconds; long enough for any machine, however busy: only what hangs takes it
+
+
+def folder():
+    """A new one. DPDK's sockets are in there, and the path of a socket has 107 bytes at most."""
+    path = tempfile.mkdtemp(prefix="pinsight-test-")
+    if len(path) > 40:
+        os.rmdir(path)
+        path = tempfile.mkdtemp(prefix="pinsight-test-", dir="/tmp")
+    return path
+
+
+def forget_dpdk(prefix):
+    """What an engine of that name leaves behind, when root ran it."""
+    shutil.rmtree("/var/run/dpdk/" + prefix, ignore_errors=True)
 
 
 class Engine:
@@ -21,7 +36,7 @@ class Engine:
     def __init__(self, pinsight, keys=None, ports=(), config=None, args=(), prefix=(), wait=True):
         Engine.count += 1
         self.pinsight = pinsight
-        self.dir = tempfile.mkdtemp(prefix="pinsight-test-")
+        self.dir = folder()
         self.ring = os.path.join(self.dir, "ring")
         self.name = "pinsight-test-%d-%d" % (os.getpid(), Engine.count)
         all_keys = {"ring.path": self.ring, "ring.size": "16MiB", "eal.file_prefix": self.name,
@@ -38,9 +53,12 @@ class Engine:
         env = dict(os.environ, XDG_RUNTIME_DIR=self.dir)
         env.pop("JOURNAL_STREAM", None)
         self.proc = subprocess.Popen(cmd + list(args), stderr=self.log_file, stdout=self.log_file, env=env)
-        self.ended = None
         if wait:
-            self.wait_for_log("engine: running")
+            try:
+                self.wait_for_log("engine: running")
+            except BaseException:
+                self.__exit__()
+                raise
 
     def __enter__(self):
         return self
@@ -51,13 +69,13 @@ class Engine:
         self.proc.wait()
         self.log_file.close()
         shutil.rmtree(self.dir, ignore_errors=True)
-        shutil.rmtree("/var/run/dpdk/" + self.name, ignore_errors=True)
+        forget_dpdk(self.name)
 
     def log(self):
         with open(self.log_path, encoding="utf-8", errors="replace") as f:
             return f.read()
 
-    def wait_for(self, what, seconds=20):
+    def wait_for(self, what, seconds=PATIENCE):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             got = what()
@@ -71,13 +89,13 @@ class Engine:
             time.sleep(0.05)
         raise AssertionError("waited for %d s in vain:\n%s" % (seconds, self.log()))
 
-    def wait_for_log(self, pattern, seconds=20):
+    def wait_for_log(self, pattern, seconds=PATIENCE):
         return self.wait_for(lambda: re.search(pattern, self.log()), seconds)
 
     def events(self, *types):
         """What the ring holds now."""
         r = subprocess.run([self.pinsight, "events", "--ring=" + self.ring, "--dump", "--json",
-                            "--type=" + ",".join(types or ("tls_flow",))], capture_output=True, timeout=60)
+                            "--type=" + ",".join(types or ("tls_flow",))], capture_output=True, timeout=PATIENCE)
         if r.returncode:
             raise AssertionError(r.stderr.decode())
         return [json.loads(line) for line in r.stdout.splitlines()]
@@ -87,7 +105,7 @@ class Engine:
         all_of_them = self.events("stats")
         return all_of_them[-1] if all_of_them else None
 
-    def wait_for_packets(self, n, seconds=20):
+    def wait_for_packets(self, n, seconds=PATIENCE):
         def seen():
             s = self.stats()
             return s and s["counters"]["pkt_rx"] >= n
@@ -99,7 +117,7 @@ class Engine:
             if os.path.exists(path):
                 break
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
-            s.settimeout(10)
+            s.settimeout(PATIENCE)
             s.connect(path)
             s.recv(65536)
             s.send(command.encode())
@@ -114,7 +132,17 @@ class Engine:
             fields = f.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def stop(self, sig=signal.SIGTERM, seconds=30):
+    def freeze(self):
+        """SIGSTOP, and until the last thread has obeyed: they do so one after the other."""
+        def states():
+            tasks = "/proc/%d/task" % self.proc.pid
+            for t in os.listdir(tasks):
+                with open(os.path.join(tasks, t, "stat"), encoding="ascii", errors="replace") as f:
+                    yield f.read().rsplit(")", 1)[1].split()[0]
+        self.proc.send_signal(signal.SIGSTOP)
+        self.wait_for(lambda: set(states()) == {"T"})
+
+    def stop(self, sig=signal.SIGTERM, seconds=PATIENCE):
         self.proc.send_signal(sig)
         return self.proc.wait(seconds)
 

@@ -338,6 +338,19 @@ serve_scenario(void *arg)
 
 /* ---- */
 
+/* The files that DPDK leaves in the folder that it made for this process. */
+static void
+forget_dpdk(const char *folder)
+{
+	DIR *d = opendir(folder);
+
+	for (struct dirent *f; d && (f = readdir(d));)
+		unlinkat(dirfd(d), f->d_name, 0);
+	if (d)
+		closedir(d);
+	rmdir(folder);
+}
+
 static const struct {
 	const char *name;
 	void *(*run)(void *);
@@ -452,7 +465,7 @@ check_end(size_t s, bool balanced)
 int
 main(int argc, char **argv)
 {
-	char ring[1300];
+	char ring[1300], dpdk[300];
 	pthread_t t;
 	size_t s = 0;
 
@@ -495,7 +508,9 @@ main(int argc, char **argv)
 	}
 	check_end(s, true);
 	snprintf(ring, sizeof(ring), "%s", generation_of(&e)->cfg->ring.path);
+	snprintf(dpdk, sizeof(dpdk), "%s", rte_eal_get_runtime_dir());
 	engine_close(&e);
+	forget_dpdk(dpdk);
 	if (argc <= 3) {
 		unlink(ring);
 		strcat(ring, ".lock");

@@ -5,6 +5,8 @@ without being told, none gets a broken one.
 
     tests/run/kill_test.py PINSIGHT ENGINE_RING CAPTURES-DIR [SECONDS]
 
+A machine on which nobody has read anything by then gets longer, up to ten times.
+
 The engine is tests/run/engine_ring.c, which feeds itself. Each event has the number after the one before; else a gap stands
 between them that names what is missing; or the numbers begin anew with 1, with a new start of the engine. Standard
 library only.
@@ -28,9 +30,9 @@ READERS = 3
 class Reader(threading.Thread):
     """One after the other, each killed after a moment."""
 
-    def __init__(self, ring, end, seed):
+    def __init__(self, ring, over, seed):
         super().__init__()
-        self.ring, self.end, self.random = ring, end, random.Random(seed)
+        self.ring, self.over, self.random = ring, over, random.Random(seed)
         self.events = self.gaps = self.lost = self.starts = self.kills = 0
         self.wrong = []
 
@@ -67,35 +69,48 @@ class Reader(threading.Thread):
         self.kills += 1
 
     def run(self):
-        while time.monotonic() < self.end:
+        while not self.over.is_set():
             self.one()
 
 
-def main():
-    folder = tempfile.mkdtemp(prefix="pinsight-test-", dir="/dev/shm")
-    ring = os.path.join(folder, "ring")
-    end = time.monotonic() + SECONDS
-    rnd = random.Random(1)
-    readers = [Reader(ring, end, i) for i in range(READERS)]
-    engines = 0
-    for r in readers:
-        r.start()
-    while time.monotonic() < end:
+def engines(ring, readers, rnd):
+    """Starts and kills them; returns how many."""
+    began, n = time.monotonic(), 0
+
+    def enough():
+        passed = time.monotonic() - began
+        told = any(r.events for r in readers) and any(r.starts for r in readers)
+        return passed >= SECONDS and (told or passed >= 10 * SECONDS)
+
+    while not enough():
         p = subprocess.Popen([ENGINE, "serve", os.path.join(CAPTURES, "demo.pcap"), ring], stdout=subprocess.DEVNULL,
                              stderr=subprocess.DEVNULL)
         time.sleep(rnd.uniform(1, 4))
         p.kill()
         if p.wait() != -signal.SIGKILL:
             sys.exit("the engine ended by itself")
-        engines += 1
+        n += 1
         for top in ("/var/run/dpdk", "/tmp/dpdk", os.environ.get("XDG_RUNTIME_DIR", "/nowhere") + "/dpdk"):
             shutil.rmtree("%s/pinsight-test-%d" % (top, p.pid), ignore_errors=True)
+    return n
+
+
+def main():
+    folder = tempfile.mkdtemp(prefix="pinsight-test-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+    ring, over = os.path.join(folder, "ring"), threading.Event()
+    readers = [Reader(ring, over, i) for i in range(READERS)]
     for r in readers:
-        r.join()
-    shutil.rmtree(folder)
+        r.start()
+    try:
+        killed = engines(ring, readers, random.Random(1))
+    finally:
+        over.set()
+        for r in readers:
+            r.join()
+        shutil.rmtree(folder)
     total = {k: sum(getattr(r, k) for r in readers) for k in ("events", "gaps", "lost", "starts", "kills")}
     wrong = [w for r in readers for w in r.wrong]
-    print("%d engines killed; readers: %s; wrong: %d" % (engines, total, len(wrong)))
+    print("%d engines killed; readers: %s; wrong: %d" % (killed, total, len(wrong)))
     for w in wrong[:20]:
         print(w)
     if wrong or not total["events"] or not total["starts"]:

@@ -7,6 +7,7 @@
 What a flow's verdict must be comes from demo.labels.jsonl, fixed before the recording; which flows there are, from
 tshark's reading (demo.golden.jsonl). Standard library only.
 """
+import datetime
 import ipaddress
 import json
 import os
@@ -19,7 +20,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from engine import CPUS, Engine, pcap_port  # noqa: E402
+from engine import CPUS, Engine, PATIENCE, forget_dpdk, pcap_port  # noqa: E402
 
 PINSIGHT, CAPTURES = sys.argv[1], sys.argv[2]
 DEMO = os.path.join(CAPTURES, "demo.pcap")
@@ -40,9 +41,14 @@ def golden():
                 for g in map(json.loads, f)}
 
 
+def lasted(e):
+    start, end = (datetime.datetime.strptime(e[k], "%Y-%m-%dT%H:%M:%S.%fZ") for k in ("start", "end"))
+    return (end - start).total_seconds()
+
+
 def read_verdicts():
     """What `pinsight read` says of the same packets, 100 ns apart: a port gives them without pause, and some verdicts rest
-    on how long a side took to answer."""
+    on how long a side took to answer (docs/vocabulary.md, E1: not below 100 ms)."""
     with open(DEMO, "rb") as f:
         data = bytearray(f.read())
     struct.pack_into("<I", data, 0, 0xa1b23c4d)  # a pcap file with ns
@@ -51,7 +57,7 @@ def read_verdicts():
         struct.pack_into("<II", data, at, now, 100 * i)
         at += 16 + struct.unpack_from("<I", data, at + 8)[0]
     r = subprocess.run([PINSIGHT, "read", "--json", "--quiet", "--set",
-                        "correlation.enabled=false", "-"], input=bytes(data), capture_output=True, timeout=60,
+                        "correlation.enabled=false", "-"], input=bytes(data), capture_output=True, timeout=PATIENCE,
                        check=True)
     return {key(e): e["verdict"]["class"] for e in map(json.loads, r.stdout.splitlines())}
 
@@ -64,9 +70,10 @@ def balanced(case, e):
 
 
 class Demo(unittest.TestCase):
-    def through(self, keys, *lines):
-        # each connection by itself: what the population knows depends on the order in which workers come by
-        with Engine(PINSIGHT, {**keys, "correlation.enabled": "false"}, [pcap_port(DEMO)]) as e:
+    def once(self, keys, *lines):
+        # Each connection by itself: what the population knows depends on the order in which workers come by. And none is
+        # told before the end, however long a worker is kept from its packets.
+        with Engine(PINSIGHT, {**keys, "correlation.enabled": "false", "flows.linger": "60s"}, [pcap_port(DEMO)]) as e:
             e.wait_for_packets(PACKETS)
             self.assertEqual(e.stop(), 0, e.log())
             s = balanced(self, e)
@@ -77,8 +84,17 @@ class Demo(unittest.TestCase):
                 self.assertRegex(e.log(), line)
         self.assertEqual(len(flows), len({key(f) for f in flows}), "a flow was told twice")
         self.assertEqual({key(f) for f in flows}, golden())
+        return s, flows
+
+    def through(self, keys, *lines):
+        for _ in range(5):  # a connection in whose midst the machine had other things to do says nothing
+            s, flows = self.once(keys, *lines)
+            at_once = [f for f in flows if lasted(f) < 0.1]
+            if len(at_once) == len(flows):
+                break
         want = read_verdicts()
-        self.assertEqual({key(f): (f["verdict"]["class"], want[key(f)]) for f in flows
+        self.assertTrue(at_once)
+        self.assertEqual({key(f): (f["verdict"]["class"], want[key(f)]) for f in at_once
                           if f["verdict"]["class"] != want[key(f)]}, {})
         return s
 
@@ -103,7 +119,12 @@ class Demo(unittest.TestCase):
 
 class Start(unittest.TestCase):
     def fails(self, status, pattern, *args):
-        r = subprocess.run([PINSIGHT, "run", *args], capture_output=True, timeout=30)
+        prefix = "pinsight-test-%d-start" % os.getpid()
+        with tempfile.TemporaryDirectory() as d:
+            r = subprocess.run([PINSIGHT, "run", "--set", "eal.file_prefix=" + prefix, "--set",
+                                "ring.path=" + os.path.join(d, "ring"), *args], capture_output=True, timeout=PATIENCE,
+                               env=dict(os.environ, XDG_RUNTIME_DIR=d))
+        forget_dpdk(prefix)
         self.assertEqual(r.returncode, status, r.stderr.decode())
         self.assertRegex(r.stderr.decode(), pattern)
 
@@ -122,12 +143,11 @@ class Start(unittest.TestCase):
             self.fails(1, "no-such-file", "--config", os.path.join(d, "no-such-file"))
 
     def test_ports(self):
-        ring = ["--set", "ring.path=/dev/shm/pinsight-test-%d" % os.getpid(), "--set", "eal.file_prefix=pinsight-test-start"]
-        self.fails(1, "no port to watch", *ring)
-        self.fails(1, "port nosuchif0: there is no interface of that name", *ring, "--interface", "nosuchif0")
-        self.fails(1, "port 0000:ff:1f.7: no driver of DPDK has this device", *ring, "--set",
+        self.fails(1, "no port to watch")
+        self.fails(1, "port nosuchif0: there is no interface of that name", "--interface", "nosuchif0")
+        self.fails(1, "port 0000:ff:1f.7: no driver of DPDK has this device", "--set",
                    'ports=[{device: "0000:ff:1f.7"}]')
-        self.fails(1, "port net_bogus0: DPDK cannot make 'net_bogus0'", *ring, "--set", 'ports=[{device: net_bogus0}]')
+        self.fails(1, "port net_bogus0: DPDK cannot make 'net_bogus0'", "--set", 'ports=[{device: net_bogus0}]')
 
     def test_cores(self):
         self.fails(1, "cores.workers: core 1023 is not one that this process may use", "--set", "cores.workers=1023")
@@ -135,12 +155,12 @@ class Start(unittest.TestCase):
     def test_ring_in_use(self):
         with Engine(PINSIGHT, {}, [pcap_port(DEMO)]) as e:
             self.fails(1, "another process writes this ring", "--set", "ring.path=" + e.ring, "--set",
-                       "eal.file_prefix=pinsight-test-ring", "--set", "ports=[%s]" % pcap_port(DEMO))
+                       "ports=[%s]" % pcap_port(DEMO))
 
 
 class Reload(unittest.TestCase):
     def reload(self, e):
-        return subprocess.run([PINSIGHT, "reload", "--ring=" + e.ring], capture_output=True, timeout=60, text=True)
+        return subprocess.run([PINSIGHT, "reload", "--ring=" + e.ring], capture_output=True, timeout=PATIENCE, text=True)
 
     def test_reload(self):
         with tempfile.TemporaryDirectory() as d:
@@ -189,7 +209,7 @@ class Life(unittest.TestCase):
         with Engine(PINSIGHT, {}, [pcap_port(DEMO)]) as e:
             e.wait_for_packets(PACKETS)
             e.wait_for(lambda: len(e.events()) >= 40)  # closed flows are told after linger, 2 s
-            e.proc.send_signal(signal.SIGSTOP)  # or it tells more flows between the counting and the killing
+            e.freeze()  # or it tells more flows between the counting and the killing
             before = len(e.events())
             e.proc.kill()
             e.proc.wait()
