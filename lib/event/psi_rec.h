@@ -129,6 +129,7 @@ struct psi_rec {
 	struct {
 		uint16_t off, len; /* within var; len 0: absent */
 	} piece[PSI_VAR_CNT];
+	uint16_t var_len; /* bytes of var in use */
 	uint8_t var[] __attribute__((aligned(8)));
 };
 

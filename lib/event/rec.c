@@ -27,17 +27,6 @@ psi_client_by_name(enum psi_client_by by)
 	return "?";
 }
 
-/* Pieces start at even offsets, so that lists of uint16_t can be read in place. */
-static uint32_t
-var_used(const struct psi_rec *r)
-{
-	uint32_t used = 0;
-
-	for (int v = 0; v < PSI_VAR_CNT; v++)
-		used = PSI_MAX(used, (uint32_t)r->piece[v].off + r->piece[v].len);
-	return (used + 1) & ~1u;
-}
-
 void
 psi_rec_begin(struct psi_rec *r)
 {
@@ -48,7 +37,7 @@ psi_rec_begin(struct psi_rec *r)
 bool
 psi_rec_put(struct psi_rec *r, enum psi_rec_var v, const void *p, size_t len)
 {
-	uint32_t at = var_used(r);
+	uint32_t at = (r->var_len + 1u) & ~1u; /* so that lists of uint16_t can be read in place */
 
 	if (len > PSI_REC_VAR_MAX - at)
 		return false;
@@ -57,6 +46,7 @@ psi_rec_put(struct psi_rec *r, enum psi_rec_var v, const void *p, size_t len)
 	memcpy(r->var + at, p, len);
 	r->piece[v].off = (uint16_t)at;
 	r->piece[v].len = (uint16_t)len;
+	r->var_len = (uint16_t)(at + len);
 	r->len = (uint32_t)(offsetof(struct psi_rec, var) + at + len + 7) & ~7u;
 	return true;
 }
