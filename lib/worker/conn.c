@@ -251,29 +251,33 @@ set_tls(struct psi_worker *w, struct conn *c)
 }
 
 /* What the bytes so far tell of the flow. */
-static void
+static enum psi_tls_phase
 recognise(struct psi_worker *w, struct conn *c, const struct hs *h)
 {
+	enum psi_tls_phase phase = psi_tls_phase(&h->tls);
+
 	if (h->tls.client >= 0)
 		c->client = h->tls.client;
-	if (psi_tls_phase(&h->tls) != PSI_TLS_PHASE_UNKNOWN)
+	if (phase != PSI_TLS_PHASE_UNKNOWN)
 		set_tls(w, c);
+	return phase;
 }
 
 static void
 judge(struct psi_worker *w, struct conn *c)
 {
 	struct hs *h = hs_of(w, c);
+	enum psi_tls_phase phase;
 
 	if (!h)
 		return;
-	recognise(w, c, h);
+	phase = recognise(w, c, h);
 	if (!c->is_tls) {
 		if (c->not_tls)
 			give_up(w, c);
 		return;
 	}
-	if (!c->lingers && psi_tls_phase(&h->tls) == PSI_TLS_PHASE_DECIDED)
+	if (!c->lingers && phase == PSI_TLS_PHASE_DECIDED)
 		decided(w, c, h);
 }
 
