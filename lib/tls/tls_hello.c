@@ -64,17 +64,30 @@ list_begin(struct tls_in *x, enum psi_tls_list l, uint32_t len, enum tls_step el
 	tls_open(x, len, element, after);
 }
 
-static void
-list_add(struct tls_in *x, uint16_t v)
+/* Room for up to cnt values more of the list at hand: their number, and where they go. */
+static uint32_t
+list_room(struct tls_in *x, uint32_t cnt, uint16_t **v)
 {
 	struct psi_tls_hello *h = &x->t->hello;
+	uint32_t left = PSI_TLS_LIST_MAX - h->v_cnt - h->ext_cnt;
 
-	if (h->v_cnt + h->ext_cnt >= PSI_TLS_LIST_MAX) {
+	if (cnt > left) {
 		x->t->note |= PSI_TLS_HELLO_CUT;
-		return;
+		cnt = left;
 	}
-	h->v[h->v_cnt++] = v;
-	h->list[x->s->list].cnt++;
+	*v = h->v + h->v_cnt;
+	h->v_cnt = (uint16_t)(h->v_cnt + cnt);
+	h->list[x->s->list].cnt = (uint16_t)(h->list[x->s->list].cnt + cnt);
+	return cnt;
+}
+
+static void
+list_add(struct tls_in *x, uint16_t value)
+{
+	uint16_t *v;
+
+	if (list_room(x, 1, &v))
+		*v = value;
 }
 
 static void
@@ -127,7 +140,11 @@ tls_on_l16_len8(struct tls_in *x, const uint8_t *p, uint32_t len)
 void
 tls_on_l16(struct tls_in *x, const uint8_t *p, uint32_t len)
 {
-	list_add(x, psi_be16(p));
+	uint16_t *v;
+	uint32_t n = list_room(x, len / 2, &v);
+
+	for (uint32_t i = 0; i < n; i++)
+		v[i] = psi_be16(p + 2 * i);
 }
 
 void
@@ -139,7 +156,11 @@ tls_on_l8_len(struct tls_in *x, const uint8_t *p, uint32_t len)
 void
 tls_on_l8(struct tls_in *x, const uint8_t *p, uint32_t len)
 {
-	list_add(x, p[0]);
+	uint16_t *v;
+	uint32_t n = list_room(x, len, &v);
+
+	for (uint32_t i = 0; i < n; i++)
+		v[i] = p[i];
 }
 
 /* ---- ClientHello ---- */
@@ -538,8 +559,9 @@ tls_on_v2_ch_fix(struct tls_in *x, const uint8_t *p, uint32_t len)
 void
 tls_on_v2_cipher(struct tls_in *x, const uint8_t *p, uint32_t len)
 {
-	if (p[0] == 0) /* RFC 5246 appendix E.2: the others are SSLv2's own */
-		list_add(x, psi_be16(p + 1));
+	for (uint32_t i = 0; i < len; i += 3)
+		if (p[i] == 0) /* RFC 5246 appendix E.2: the others are SSLv2's own */
+			list_add(x, psi_be16(p + i + 1));
 }
 
 void

@@ -11,16 +11,17 @@
 struct step {
 	uint8_t need;
 	uint8_t may_end;
+	uint8_t many;
 	void (*fn)(struct tls_in *x, const uint8_t *p, uint32_t len);
 };
 
 static const struct step steps[TLS_S_CNT] = {
-#define STEP(sym, n, e, fn) {n, e, tls_##fn},
+#define STEP(sym, n, e, m, fn) {n, e, m, tls_##fn},
 #include "tls_steps.def"
 #undef STEP
 };
 
-#define STEP(sym, n, e, fn) \
+#define STEP(sym, n, e, m, fn) \
 	_Static_assert((n) <= TLS_FIX_MAX, "fixed parts fit into their staging buffer");
 #include "tls_steps.def"
 #undef STEP
@@ -74,12 +75,6 @@ tls_letter(struct psi_tls *t, unsigned int side, char lower)
 		t->seq[t->seq_len++] = tls_dir(t, side) == PSI_C2S ? (char)(lower - 0x20) : lower;
 }
 
-uint32_t
-tls_room(const struct psi_tls_side *s)
-{
-	return s->msg_left - s->end[s->depth];
-}
-
 void
 tls_malformed(struct tls_in *x)
 {
@@ -129,8 +124,30 @@ close_regions(struct tls_in *x)
 	}
 }
 
-/* Runs one step, as far as len > 0 bytes go. Returns how many it took. */
+/* A fixed part that is not there in one piece: as far as it goes. Returns how many bytes it took. */
 static uint32_t
+stage(struct tls_in *x, const struct step *st, const uint8_t *p, uint32_t len)
+{
+	struct psi_tls_side *s = x->s;
+	uint32_t want = (uint32_t)(st->need - s->fix_have), n = PSI_MIN(len, want);
+
+	if (want > tls_room(s)) {
+		s->fix_have = 0;
+		tls_malformed(x);
+		return 0;
+	}
+	memcpy(s->fix + s->fix_have, p, n);
+	s->fix_have = (uint8_t)(s->fix_have + n);
+	s->msg_left -= n;
+	if (s->fix_have == st->need) {
+		s->fix_have = 0;
+		st->fn(x, s->fix, st->need);
+	}
+	return n;
+}
+
+/* Runs one step, as far as len > 0 bytes go. Returns how many it took. */
+static inline uint32_t
 run_step(struct tls_in *x, const uint8_t *p, uint32_t len)
 {
 	struct psi_tls_side *s = x->s;
@@ -143,24 +160,11 @@ run_step(struct tls_in *x, const uint8_t *p, uint32_t len)
 		s->span_off = (uint16_t)(s->span_off + n);
 		return n;
 	}
-	if ((uint32_t)(st->need - s->fix_have) > tls_room(s)) {
-		s->fix_have = 0;
-		tls_malformed(x);
-		return 0;
-	}
-	if (!s->fix_have && n >= st->need) {
-		s->msg_left -= st->need;
-		st->fn(x, p, st->need);
-		return st->need;
-	}
-	n = PSI_MIN(n, (uint32_t)(st->need - s->fix_have));
-	memcpy(s->fix + s->fix_have, p, n);
-	s->fix_have = (uint8_t)(s->fix_have + n);
+	if (s->fix_have || n < st->need)
+		return stage(x, st, p, len);
+	n = st->many ? n - n % st->need : st->need;
 	s->msg_left -= n;
-	if (s->fix_have == st->need) {
-		s->fix_have = 0;
-		st->fn(x, s->fix, st->need);
-	}
+	st->fn(x, p, n);
 	return n;
 }
 
@@ -168,11 +172,13 @@ run_step(struct tls_in *x, const uint8_t *p, uint32_t len)
 static uint32_t
 feed_body(struct tls_in *x, const uint8_t *p, uint32_t len)
 {
-	uint32_t n = PSI_MIN(len, x->s->msg_left), at = 0;
+	struct psi_tls_side *s = x->s;
+	uint32_t n = PSI_MIN(len, s->msg_left), at = 0;
 
 	while (at < n) {
 		at += run_step(x, p + at, n - at);
-		close_regions(x);
+		if (tls_room(s) == 0)
+			close_regions(x);
 	}
 	return n;
 }
@@ -303,6 +309,20 @@ msg_begin(struct tls_in *x)
 	return true;
 }
 
+/* Takes bytes into msg_hdr until it is whole. Returns how many. */
+static uint32_t
+stage_hdr(struct psi_tls_side *s, const uint8_t *p, uint32_t len)
+{
+	uint32_t n = PSI_MIN(len, (uint32_t)(TLS_MSG_HDR_LEN - s->msg_hdr_have));
+
+	if (psi_likely(n == TLS_MSG_HDR_LEN))
+		memcpy(s->msg_hdr, p, TLS_MSG_HDR_LEN);
+	else
+		memcpy(s->msg_hdr + s->msg_hdr_have, p, n);
+	s->msg_hdr_have = (uint8_t)(s->msg_hdr_have + n);
+	return n;
+}
+
 bool
 tls_msg_feed(struct tls_in *x, const uint8_t *p, uint32_t len)
 {
@@ -316,9 +336,7 @@ tls_msg_feed(struct tls_in *x, const uint8_t *p, uint32_t len)
 			if (s->msg_left == 0)
 				msg_end(x);
 		} else {
-			n = PSI_MIN(len, (uint32_t)(TLS_MSG_HDR_LEN - s->msg_hdr_have));
-			memcpy(s->msg_hdr + s->msg_hdr_have, p, n);
-			s->msg_hdr_have = (uint8_t)(s->msg_hdr_have + n);
+			n = stage_hdr(s, p, len);
 			if (s->msg_hdr_have == TLS_MSG_HDR_LEN && !msg_begin(x)) {
 				s->msg_hdr_have = 0;
 				s->bits &= (uint8_t)~TLS_B_SYNC;

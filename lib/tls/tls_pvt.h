@@ -46,7 +46,7 @@ enum tls_bit {
 };
 
 enum tls_step {
-#define STEP(sym, need, may_end, fn) TLS_S_##sym,
+#define STEP(sym, need, may_end, many, fn) TLS_S_##sym,
 #include "tls_steps.def"
 #undef STEP
 	TLS_S_CNT
@@ -62,6 +62,13 @@ struct tls_in {
 	uint64_t now_ns;
 	unsigned int side;
 };
+
+/* Bytes left in the innermost region. */
+static inline uint32_t
+tls_room(const struct psi_tls_side *s)
+{
+	return s->msg_left - s->end[s->depth];
+}
 
 static inline enum psi_dir
 tls_dir(const struct psi_tls *t, unsigned int side)
@@ -94,8 +101,9 @@ uint32_t tls_msg_idle(const struct tls_in *x);
 void tls_v2_begin(struct tls_in *x, uint8_t hs_type, uint32_t len);
 void tls_v2_feed(struct tls_in *x, const uint8_t *p, uint32_t len);
 
-/* tls_hello.c, tls_body.c: the steps. Steps that need bytes get exactly those; the others get any number but 0. */
-#define STEP(sym, need, may_end, fn) \
+/* tls_hello.c, tls_body.c: the steps. Steps that need bytes get exactly those, or several times as many when they are
+ * `many`; the others get any number but 0. */
+#define STEP(sym, need, may_end, many, fn) \
 	void tls_##fn(struct tls_in *x, const uint8_t *p, uint32_t len);
 #include "tls_steps.def"
 #undef STEP
@@ -108,8 +116,6 @@ void tls_cert_end(struct tls_in *x, bool whole);
 /* For steps. tls_open: the next len bytes are a region, which begins with step `inside` and is followed by `after`. A
  * region that does not fit into the one around it is a malformed field; an empty one that must not be is noted. */
 void tls_open(struct tls_in *x, uint32_t len, enum tls_step inside, enum tls_step after);
-/* tls_room: bytes left in the innermost region. */
-uint32_t tls_room(const struct psi_tls_side *s);
 /* tls_malformed: a field ends beyond what is around it. A peer would stop here; the rest of the message is passed over. */
 void tls_malformed(struct tls_in *x);
 

@@ -315,6 +315,11 @@ stage(struct tls_in *x, uint8_t want)
 	struct psi_tls_side *s = x->s;
 	size_t n = PSI_MIN((size_t)(want - s->hdr_have), psi_cursor_left(&x->c));
 
+	if (psi_likely(n == TLS_HDR_LEN)) { /* a whole header: hdr is empty, and the length known */
+		memcpy(s->hdr, psi_take(&x->c, TLS_HDR_LEN), TLS_HDR_LEN);
+		s->hdr_have = TLS_HDR_LEN;
+		return true;
+	}
 	memcpy(s->hdr + s->hdr_have, psi_take(&x->c, n), n);
 	s->hdr_have = (uint8_t)(s->hdr_have + n);
 	return s->hdr_have == want;
@@ -373,10 +378,8 @@ on_start(struct tls_in *x)
 	struct psi_tls_side *s = x->s;
 	int rc;
 
-	do {
-		stage(x, (uint8_t)(s->hdr_have + 1));
-		rc = psi_tls_probe(s->hdr, s->hdr_have);
-	} while (rc == PSI_E_AGAIN && psi_cursor_left(&x->c));
+	stage(x, TLS_HDR_LEN);
+	rc = psi_tls_probe(s->hdr, s->hdr_have);
 	if (rc == PSI_E_AGAIN)
 		return PSI_OK;
 	if (rc != PSI_OK)

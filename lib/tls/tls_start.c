@@ -686,6 +686,10 @@ on_edge(struct in *x)
 		!x->s->via)
 		return hand_over(
 			x, 0); /* the peer began with TLS: whatever this is, it answers that */
+	/* Nearly always: TLS from the first byte on, its header in one piece. */
+	if (a->have == 0 && first_unit(x) && psi_cursor_left(&x->c) >= 5 &&
+		psi_tls_probe(x->c.p, 5) == PSI_OK)
+		return hand_over(x, 0);
 	a->buf[a->have++] = *psi_take(&x->c, 1);
 	rc = probe(x);
 	if (rc == PSI_OK)
