@@ -5,18 +5,34 @@
 #include <emmintrin.h>
 #endif
 
+/* The sixth word: the last four bytes of the fifth and the four behind it, without reading across both, which were
+ * written a moment ago. */
+static inline uint64_t
+last_word(uint64_t fifth, const struct psi_tuple *key)
+{
+	uint32_t end;
+
+	memcpy(&end, &key->vlan, sizeof(end));
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return fifth >> 32 | (uint64_t)end << 32;
+#else
+	return fifth << 32 | end;
+#endif
+}
+
 /* NH (Black et al., "UMAC: fast and secure message authentication", 1999) over the tuple as six words: the chance that
- * two given tuples meet in its 128 bits is 2^-64 for whoever does not know the key. The last four bytes of the fifth
- * word are read again in the sixth. Then one more keyed multiplication spreads the sum over the bits that are used. */
+ * two given tuples meet in its 128 bits is 2^-64 for whoever does not know the key. Then one more keyed multiplication
+ * spreads the sum over the bits that are used. */
 uint32_t
 psi_flow_hash(const struct psi_flow_table *t, const struct psi_tuple *key)
 {
 	const uint64_t *k = t->key;
+	uint64_t fifth = psi_flow_word(key, 32), sixth = last_word(fifth, key);
 	unsigned __int128 sum, fold;
 
 	sum = (unsigned __int128)(psi_flow_word(key, 0) + k[0]) * (psi_flow_word(key, 16) + k[1]);
 	sum += (unsigned __int128)(psi_flow_word(key, 8) + k[2]) * (psi_flow_word(key, 24) + k[3]);
-	sum += (unsigned __int128)(psi_flow_word(key, 32) + k[4]) * (psi_flow_word(key, 36) + k[5]);
+	sum += (unsigned __int128)(fifth + k[4]) * (sixth + k[5]);
 	fold = (unsigned __int128)((uint64_t)sum ^ (uint64_t)(sum >> 64) ^ k[6]) * k[7];
 	return (uint32_t)((uint64_t)fold ^ (uint64_t)(fold >> 64)) ^
 	       (uint32_t)((uint64_t)fold >> 32);

@@ -13,60 +13,74 @@
 /* The longest frame that is believed; keeps sums of offsets and lengths far from 2^32. */
 #define FRAME_MAX (1u << 24)
 
-/* plain_tcp: the TCP header at off and the payload behind it, up to end, all checked by the caller but for the header's
- * own length. Returns false when that is not right. */
+/* plain_tcp: the TCP header at h, room bytes to the end of the IP packet, at least TCP_LEN, all there. Returns false
+ * when its own length is not right. */
 static inline bool
-plain_tcp(const uint8_t *p, uint32_t off, uint32_t end, struct psi_pkt *o)
+plain_tcp(const uint8_t *h, uint32_t off, uint32_t room, struct psi_pkt *o)
 {
-	uint32_t hdr_len = (p[off + 12] >> 4) * 4u;
+	uint32_t hdr_len = (h[12] >> 4) * 4u;
 
-	if (psi_unlikely(hdr_len < TCP_LEN || hdr_len > end - off))
+	if (psi_unlikely(hdr_len < TCP_LEN || hdr_len > room))
 		return false;
-	tcp_set(o, p + off);
-	o->tuple.proto = IP_TCP;
+	tcp_set(o, h);
 	o->payload_off = off + hdr_len;
-	o->payload_len = o->payload_cap = end - off - hdr_len;
+	o->payload_len = o->payload_cap = room - hdr_len;
 	return true;
 }
 
-static inline enum psi_net_rc
-plain_ipv4(const uint8_t *p, uint32_t off, uint32_t len, uint32_t frame_len, struct psi_pkt *o)
+/* plain_end: what the tuple ends with, in one word. */
+static inline void
+plain_end(struct psi_tuple *t, uint16_t vlan)
 {
-	const uint8_t *h = p + off;
-	uint32_t tcp = off + IPV4_LEN, end;
+	uint32_t word = two16(vlan, two8(PSI_TUNNEL_NONE, IP_TCP));
 
-	if (psi_unlikely(len < tcp + TCP_LEN))
+	memcpy(&t->vlan, &word, sizeof(word));
+}
+
+/* The IP packet at h, off bytes into the frame: len bytes of it can be read, frame_len are there. */
+static __attribute__((noinline)) enum psi_net_rc
+plain_ipv4(const uint8_t *h, uint32_t off, uint32_t len, uint32_t frame_len, uint16_t vlan,
+	struct psi_pkt *o)
+{
+	const uint8_t *tcp = h + IPV4_LEN;
+	uint32_t ip_len;
+
+	if (psi_unlikely(len < IPV4_LEN + TCP_LEN))
 		return NOT_PLAIN;
-	end = off + psi_be16(h + 2);
-	/* no options, no fragment (MF and offset; DF does not matter), TCP, all there */
-	if (psi_unlikely(h[0] != 0x45 || (psi_be16(h + 6) & 0x3fff) || h[9] != IP_TCP ||
-			 end > frame_len || end < tcp + TCP_LEN))
+	ip_len = psi_be16(h + 2);
+	/* no options, no fragment (MF and offset; DF does not matter), TCP */
+	if (psi_unlikely((h[0] ^ 0x45) | (psi_be16(h + 6) & 0x3fff) | (h[9] ^ IP_TCP)))
 		return NOT_PLAIN;
-	if (!plain_tcp(p, tcp, end, o))
+	if (psi_unlikely(ip_len > frame_len || ip_len < IPV4_LEN + TCP_LEN))
 		return NOT_PLAIN;
-	o->sender =
-		(uint8_t)tuple_set4(&o->tuple, h + 12, psi_be16(p + tcp), psi_be16(p + tcp + 2));
-	o->note = PSI_PKT_IPV4 | (end < frame_len ? PSI_PKT_PADDED : 0);
+	if (!plain_tcp(tcp, off + IPV4_LEN, ip_len - IPV4_LEN, o))
+		return NOT_PLAIN;
+	o->sender = (uint8_t)tuple_set4(&o->tuple, h + 12, psi_be16(tcp), psi_be16(tcp + 2));
+	plain_end(&o->tuple, vlan);
+	o->note = PSI_PKT_IPV4 | (ip_len < frame_len ? PSI_PKT_PADDED : 0);
 	o->l3_off = off;
 	return PSI_NET_TCP;
 }
 
-static inline enum psi_net_rc
-plain_ipv6(const uint8_t *p, uint32_t off, uint32_t len, uint32_t frame_len, struct psi_pkt *o)
+static __attribute__((noinline)) enum psi_net_rc
+plain_ipv6(const uint8_t *h, uint32_t off, uint32_t len, uint32_t frame_len, uint16_t vlan,
+	struct psi_pkt *o)
 {
-	const uint8_t *h = p + off;
-	uint32_t tcp = off + IPV6_LEN, end;
+	const uint8_t *tcp = h + IPV6_LEN;
+	uint32_t room;
 
-	if (psi_unlikely(len < tcp + TCP_LEN))
+	if (psi_unlikely(len < IPV6_LEN + TCP_LEN))
 		return NOT_PLAIN;
-	end = tcp + psi_be16(h + 4);
-	if (psi_unlikely(
-		    h[0] >> 4 != 6 || h[6] != IP_TCP || end > frame_len || end < tcp + TCP_LEN))
+	room = psi_be16(h + 4);
+	if (psi_unlikely(h[0] >> 4 != 6 || h[6] != IP_TCP))
 		return NOT_PLAIN;
-	if (!plain_tcp(p, tcp, end, o))
+	if (psi_unlikely(IPV6_LEN + room > frame_len || room < TCP_LEN))
 		return NOT_PLAIN;
-	o->sender = (uint8_t)tuple_set6(&o->tuple, h + 8, psi_be16(p + tcp), psi_be16(p + tcp + 2));
-	o->note = end < frame_len ? PSI_PKT_PADDED : 0;
+	if (!plain_tcp(tcp, off + IPV6_LEN, room, o))
+		return NOT_PLAIN;
+	o->sender = (uint8_t)tuple_set6(&o->tuple, h + 8, psi_be16(tcp), psi_be16(tcp + 2));
+	plain_end(&o->tuple, vlan);
+	o->note = IPV6_LEN + room < frame_len ? PSI_PKT_PADDED : 0;
 	o->l3_off = off;
 	return PSI_NET_TCP;
 }
@@ -81,7 +95,7 @@ plain(const uint8_t *p, uint32_t len, uint32_t frame_len, unsigned int identity,
 	if (psi_unlikely(len < 18))
 		return NOT_PLAIN;
 	type = psi_be16(p + 12);
-	o->vlan_cnt = 0;
+	o->vlan_cnt = o->tunnel_cnt = o->frag_more = 0;
 	if (type == 0x8100) {
 		vlan = psi_be16(p + 14) & 0xfff;
 		o->vlan[0] = vlan;
@@ -89,15 +103,12 @@ plain(const uint8_t *p, uint32_t len, uint32_t frame_len, unsigned int identity,
 		type = psi_be16(p + 16);
 		off = 18;
 	}
-	o->tuple.tunnel_id = 0;
-	o->tuple.vlan = identity & PSI_NET_ID_VLAN ? vlan : 0;
-	o->tuple.tunnel = PSI_TUNNEL_NONE;
-	o->tunnel_cnt = 0;
-	o->frag_more = 0;
+	if (!(identity & PSI_NET_ID_VLAN))
+		vlan = 0;
 	if (type == 0x0800)
-		return plain_ipv4(p, off, len, frame_len, o);
+		return plain_ipv4(p + off, off, len - off, frame_len - off, vlan, o);
 	if (type == 0x86dd)
-		return plain_ipv6(p, off, len, frame_len, o);
+		return plain_ipv6(p + off, off, len - off, frame_len - off, vlan, o);
 	return NOT_PLAIN;
 }
 

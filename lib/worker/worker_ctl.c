@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#define HUGE_MIN (1u << 21) /* a smaller area has no room for a huge page */
+#define HUGE_SIZE ((size_t)1 << 21)
+#define HUGE_MIN  HUGE_SIZE /* a smaller area is not worth one */
 
 void
 psi_worker_defaults(struct psi_worker_config *cfg)
@@ -43,20 +44,25 @@ psi_worker_defaults(struct psi_worker_config *cfg)
 	};
 }
 
-/* Zeroed memory that costs nothing until it is touched. */
+/* Zeroed memory that costs nothing until it is touched. A huge page begins at a multiple of its size, and so must an area
+ * that is to have no other. */
 static void *
 area(struct psi_worker *w, size_t len)
 {
-	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE,
+	bool huge = w->cfg.huge && len >= HUGE_MIN;
+	size_t more = huge ? HUGE_SIZE : 0;
+	uint8_t *p = mmap(NULL, len + more, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		return NULL;
-	if (w->cfg.huge && len >= HUGE_MIN)
-		madvise(p, len, MADV_HUGEPAGE);
 	PSI_ASSERT(w->area_cnt < PSI_COUNT(w->area), "room for every area");
 	w->area[w->area_cnt].p = p;
-	w->area[w->area_cnt++].len = len;
+	w->area[w->area_cnt++].len = len + more;
+	if (!huge)
+		return p;
+	p += -(uintptr_t)p % HUGE_SIZE;
+	madvise(p, (len + HUGE_SIZE - 1) / HUGE_SIZE * HUGE_SIZE, MADV_HUGEPAGE);
 	return p;
 }
 
