@@ -43,7 +43,7 @@ less(struct mass a, struct mass b)
 
 /* A leaf's own share in the rows above it. */
 static struct mass
-share(const struct psi_population *p, const struct row *leaf)
+share(struct psi_population *p, const struct row *leaf)
 {
 	return leaf ? (struct mass){pop_share(p, leaf->ok_ns), pop_share(p, leaf->ref_ns)}
 		    : (struct mass){0};
@@ -165,7 +165,7 @@ of_attempts(enum how how, const struct row *leaf, const struct row *all)
 
 /* The host whatever it shows: what it shows to others may not be visible, or may be another certificate. */
 static uint64_t
-of_host(const struct psi_population *p, const struct level *host, struct mass near, struct mass far)
+of_host(struct psi_population *p, const struct level *host, struct mass near, struct mass far)
 {
 	bool here = less(mass(host->client), share(p, host->leaf)).ok > SOME;
 	bool there = less(mass(host->everyone), mass(host->client)).ok > SOME;
@@ -202,17 +202,14 @@ has_comparison(const struct opinion *o)
 }
 
 void
-pop_judge(struct psi_population *p, const struct ids *id, enum how how, unsigned int fault,
-	struct opinion *o)
+pop_judge_rows(struct psi_population *p, const struct ids *id, const struct flow_rows *rows,
+	enum how how, unsigned int fault, struct opinion *o)
 {
-	struct level at, host;
-	struct issuer_rows iss;
+	const struct level at = rows->at;
+	const struct issuer_rows iss = rows->iss;
 	struct mass own, near, far, kin, kinds, iss_own;
 
 	memset(o, 0, sizeof(*o));
-	pop_rows_level(p, id, id->ctx, false, &at);
-	pop_rows_level(p, id, 0, false, &host);
-	pop_rows_issuer(p, id, false, &iss);
 	own = share(p, at.leaf);
 	near = less(mass(at.client), own);
 	far = less(mass(at.everyone), mass(at.client));
@@ -226,9 +223,10 @@ pop_judge(struct psi_population *p, const struct ids *id, enum how how, unsigned
 		of_issuer(id, iss_own, less(mass(iss.client), mass(iss.stack)), mass(iss.domains)) |
 		of_votes(o->vote);
 	o->signals |= when(own.ok > SOME, SIG(accepts_here));
-	o->signals |= of_host(p, &host, near, far) | of_attempts(how, at.leaf, iss.reached);
-	o->signals |= when(kinds.ok <= SOME && near.ok <= SOME && far.ok <= SOME &&
-				   less(mass(host.everyone), share(p, host.leaf)).ok <= SOME,
+	o->signals |= of_host(p, &rows->host, near, far) | of_attempts(how, at.leaf, iss.reached);
+	o->signals |= when(
+		kinds.ok <= SOME && near.ok <= SOME && far.ok <= SOME &&
+			less(mass(rows->host.everyone), share(p, rows->host.leaf)).ok <= SOME,
 		SIG(unreached));
 	o->attempts = (at.leaf ? at.leaf->tries_ref + at.leaf->tries_ok : 0) + near.ok + near.ref +
 		      far.ok + far.ref + iss_own.ok + iss_own.ref;
@@ -239,4 +237,14 @@ pop_judge(struct psi_population *p, const struct ids *id, enum how how, unsigned
 	o->client_scope = id->issuer_seen ? 1 : part(mass(iss.stack).ref, iss.all);
 	weigh(o);
 	o->compared = has_comparison(o);
+}
+
+void
+pop_judge(struct psi_population *p, const struct ids *id, enum how how, unsigned int fault,
+	struct opinion *o)
+{
+	struct flow_rows rows;
+
+	pop_rows_flow(p, id, false, &rows);
+	pop_judge_rows(p, id, &rows, how, fault, o);
 }

@@ -17,7 +17,7 @@ add(struct row *r, bool ok, float worth)
 }
 
 static float
-worth(const struct psi_population *p, const struct row *leaf, bool ok)
+worth(struct psi_population *p, const struct row *leaf, bool ok)
 {
 	return 1 - pop_share(p, ok ? leaf->ok_ns : leaf->ref_ns);
 }
@@ -68,32 +68,26 @@ count_try(struct psi_population *p, struct row *leaf, bool ok, float weight)
 
 /* unused: a refusal that is a complete handshake without data, and may be none. */
 static bool
-count(struct psi_population *p, const struct ids *id, bool ok, bool unused, enum vote vote,
-	float weight)
+count(struct psi_population *p, const struct ids *id, const struct flow_rows *rows, bool ok,
+	bool unused, enum vote vote, float weight)
 {
-	struct level at, host;
-	struct issuer_rows iss;
+	const struct issuer_rows *iss = &rows->iss;
+	struct level at = rows->at, host = rows->host;
 	bool counted;
-	float w;
+	float w = worth(p, at.leaf, ok);
 
-	pop_rows_level(p, id, 0, true, &host);
-	at = host;
-	if (id->ctx)
-		pop_rows_level(p, id, id->ctx, true, &at);
-	pop_rows_issuer(p, id, true, &iss);
-	w = worth(p, at.leaf, ok);
-	add(iss.stack, ok, w);
-	add(iss.client, ok, w);
-	add(iss.all, ok, w);
+	add(iss->stack, ok, w);
+	add(iss->client, ok, w);
+	add(iss->all, ok, w);
 	add(at.leaf, ok, 1);
 	at.everyone->tries_ref += !ok;
-	add(iss.pair, ok, 1);
-	add(iss.host, ok, 1);
-	add(iss.domains, ok, worth(p, iss.domain, ok));
-	add(iss.reached, ok, worth(p, iss.reach, ok));
-	iss.reached->tries_ref += !ok && !unused;
-	mark(p, iss.domain, ok);
-	mark(p, iss.reach, ok);
+	add(iss->pair, ok, 1);
+	add(iss->host, ok, 1);
+	add(iss->domains, ok, worth(p, iss->domain, ok));
+	add(iss->reached, ok, worth(p, iss->reach, ok));
+	iss->reached->tries_ref += !ok && !unused;
+	mark(p, iss->domain, ok);
+	mark(p, iss->reach, ok);
 	count_level(p, &at, ok, vote);
 	if (id->ctx)
 		count_level(p, &host, ok, vote);
@@ -123,12 +117,9 @@ count_issuer(struct psi_population *p, const struct psi_pop_flow *f, const struc
 
 /* Data went both ways on a connection of this stack to this host just now, resumed or not. */
 static void
-mark_used(struct psi_population *p, const struct ids *id, uint64_t until_ns)
+mark_used(struct row *leaf, uint64_t until_ns)
 {
-	struct level host;
-
-	pop_rows_level(p, id, 0, true, &host);
-	host.leaf->used_ns = PSI_MAX(host.leaf->used_ns, until_ns);
+	leaf->used_ns = PSI_MAX(leaf->used_ns, until_ns);
 }
 
 /* An unused connection beside a used one of the same stack to the same host: opened in advance. used_ns is no earlier than
@@ -280,6 +271,7 @@ refused(struct psi_population *p, const struct psi_pop_flow *f, struct ids *id,
 {
 	unsigned int fault = pop_fault_of(f);
 	enum how how = pop_how_of(f->rec);
+	struct flow_rows rows;
 	struct opinion o;
 	bool counted;
 
@@ -295,9 +287,10 @@ refused(struct psi_population *p, const struct psi_pop_flow *f, struct ids *id,
 	}
 	p->count.refused++;
 	count_issuer(p, f, id);
-	counted = count(p, id, false, how >= HOW_AFTER && how <= HOW_LEFT, pop_vote_of(how, fault),
-		f->weight);
-	pop_judge(p, id, how, fault, &o);
+	pop_rows_flow(p, id, true, &rows);
+	counted = count(p, id, &rows, false, how >= HOW_AFTER && how <= HOW_LEFT,
+		pop_vote_of(how, fault), f->weight);
+	pop_judge_rows(p, id, &rows, how, fault, &o);
 	if (p->sample)
 		p->sample(p->sample_ctx, f, id, how, fault, &o);
 	if (how == HOW_UNANSWERED && !speaks_of_refusal(&o))
@@ -309,6 +302,25 @@ refused(struct psi_population *p, const struct psi_pop_flow *f, struct ids *id,
 		pop_cases_flow(p, f, id, how, fault, &o, counted);
 }
 
+/* A resumed session shows no certificate that could be accepted, but that the host is used. */
+static void
+used(struct psi_population *p, const struct psi_pop_flow *f, const struct ids *id)
+{
+	const uint64_t e = f->rec->evidence;
+	struct flow_rows rows;
+
+	if (e & PSI_EVID_resumed || !(e & (PSI_EVID_cert_sent | PSI_EVID_cert_inferred))) {
+		pop_rows_level(p, id, 0, true, &rows.host);
+		mark_used(rows.host.leaf, f->rec->end_ns);
+		return;
+	}
+	p->count.accepted++;
+	count_issuer(p, f, id);
+	pop_rows_flow(p, id, true, &rows);
+	mark_used(rows.host.leaf, f->rec->end_ns);
+	count(p, id, &rows, true, false, VOTE_CNT, f->weight);
+}
+
 void
 psi_population_flow(struct psi_population *p, const struct psi_pop_flow *f, struct psi_verdict *v)
 {
@@ -317,13 +329,11 @@ psi_population_flow(struct psi_population *p, const struct psi_pop_flow *f, stru
 	p->now_ns = PSI_MAX(p->now_ns, f->rec->end_ns);
 	if (f->weight > 0 && pop_identify(p, f, &id)) {
 		p->count.flows++;
-		pop_rows_prefetch(p, &id);
-		if (v->class == PSI_CLASS_NORMAL && was_used(f->rec)) {
-			psi_population_used(p, f);
-		} else if (psi_class_is_refusal(v->class) ||
-			   (v->class == PSI_CLASS_NORMAL && was_unanswered(f->rec))) {
+		if (v->class == PSI_CLASS_NORMAL && was_used(f->rec))
+			used(p, f, &id);
+		else if (psi_class_is_refusal(v->class) ||
+			 (v->class == PSI_CLASS_NORMAL && was_unanswered(f->rec)))
 			refused(p, f, &id, v);
-		}
 	}
 	if (++p->turn % SWEEP_EVERY == 0)
 		pop_cases_sweep(p, 1);
@@ -335,15 +345,8 @@ psi_population_used(struct psi_population *p, const struct psi_pop_flow *f)
 	struct ids id;
 
 	p->now_ns = PSI_MAX(p->now_ns, f->rec->end_ns);
-	if (f->weight <= 0 || !was_used(f->rec) || !pop_identify(p, f, &id))
-		return;
-	mark_used(p, &id, f->rec->end_ns);
-	if (f->rec->evidence & PSI_EVID_resumed ||
-		!(f->rec->evidence & (PSI_EVID_cert_sent | PSI_EVID_cert_inferred)))
-		return;
-	p->count.accepted++;
-	count_issuer(p, f, &id);
-	count(p, &id, true, false, VOTE_CNT, f->weight);
+	if (f->weight > 0 && was_used(f->rec) && pop_identify(p, f, &id))
+		used(p, f, &id);
 }
 
 void

@@ -97,6 +97,9 @@ psi_population_open(const struct psi_population_config *cfg, struct psi_err *err
 		return NULL;
 	}
 	p->cfg = *cfg;
+	p->half_life = (float)cfg->half_life_ns;
+	/* 2^-(2^-25) is 0.69 * 2^-25 below 1, less than half of the last place of a float there. */
+	p->fresh_ns = cfg->half_life_ns >> 25;
 	p->line_cnt = lines(cfg->row_max, ROW_MIN, ROW_MAX);
 	p->case_line_cnt = lines(cfg->case_max, CASE_MIN, CASE_MAX);
 	p->line = table(p->line_cnt * sizeof(*p->line));

@@ -63,12 +63,18 @@ struct row {
 		};
 		float vote[VOTE_CNT]; /* kinds: of ref, what they say */
 	};
+	uint32_t check; /* the lower half of its key */
 };
 _Static_assert(sizeof(struct row) == 64, "a row is a cache line");
 
+/* What tells whether a row is there, and which one makes room, without touching the rows themselves. */
 struct row_line {
-	uint64_t key[WAYS]; /* 0: free */
+	uint32_t tag[WAYS]; /* the upper half of a row's key; 0: free */
+	uint32_t used
+		[WAYS]; /* when last touched, in units of 2^USED_SHIFT ns: they wrap after 52 days */
 };
+#define USED_SHIFT 20
+_Static_assert(sizeof(struct row_line) == 64, "a line of rows is a cache line");
 
 /* Who and what a flow is about, hashed. */
 struct ids {
@@ -119,6 +125,12 @@ struct psi_population {
 	struct psi_population_config cfg;
 	struct psi_population_count count;
 	uint64_t now_ns;
+	float half_life;   /* of cfg */
+	uint64_t fresh_ns; /* what is no older weighs 1, to the last bit of a float */
+	struct {
+		uint64_t now_ns, at_ns;
+		float left;
+	} share; /* the last answer: rows that a flow touched together age together */
 	uint32_t line_cnt, case_line_cnt; /* powers of two */
 	struct row_line *line;
 	struct row *row;     /* WAYS for each line */
@@ -135,36 +147,54 @@ struct psi_population {
 
 /* The rows of one level: a certificate, or all of a host's (ctx 0). */
 struct level {
-	struct row *leaf;     /* this stack on this client */
-	struct row *everyone; /* any stack on any client */
-	struct row *client;   /* any stack on this client */
-	struct row *kin;      /* this stack on any client */
-	struct row *kinds;    /* any stack, each counted once on however many clients */
+	union {
+		struct {
+			struct row *leaf;     /* this stack on this client */
+			struct row *everyone; /* any stack on any client */
+			struct row *client;   /* any stack on this client */
+			struct row *kin;      /* this stack on any client */
+			struct row
+				*kinds; /* any stack, each counted once on however many clients */
+		};
+		struct row *row[5];
+	};
 };
 /* The rows about an issuer. */
 struct issuer_rows {
-	struct row *stack, *client, *all;
+	struct row *stack, *client;
+	struct row *all;     /* the stack at any issuer */
 	struct row *domain;  /* the stack, the issuer and one domain */
 	struct row *domains; /* the stack and the issuer: domains, each counted once */
 	struct row *reach;   /* the stack and one domain, whatever the issuer */
 	struct row *reached; /* the stack: domains in all; tries_ref: refusals that are certain */
 	struct row *pair;    /* the stack and the host under this issuer */
-	struct row *host; /* anybody and the host under it */ /* all: the stack at any issuer */
+	struct row *host;    /* anybody and the host under it */
 };
+/* All rows of a flow; those of at are those of host when what was shown is not visible. */
+struct flow_rows {
+	union {
+		struct {
+			struct level host, at;
+			struct issuer_rows iss;
+		};
+		struct row *row[19];
+	};
+};
+_Static_assert(sizeof(struct flow_rows) == 19 * sizeof(struct row *), "row[] names them all");
 uint64_t pop_hash(uint64_t seed, const void *p, size_t len);
 uint64_t pop_mix(uint64_t a, uint64_t b);
-void pop_rows_prefetch(const struct psi_population *p, const struct ids *id);
+/* Their rows, NULL where there is none and none is to be made. Others that are made later may take their place. */
+void
+pop_rows_flow(struct psi_population *p, const struct ids *id, bool make, struct flow_rows *out);
 void pop_rows_level(
 	struct psi_population *p, const struct ids *id, uint64_t ctx, bool make, struct level *out);
-void
-pop_rows_issuer(struct psi_population *p, const struct ids *id, bool make, struct issuer_rows *out);
 /* A host's certificates of a length, once they were seen in clear. Its words stand for other things: ok_ns the ctx, ref_ns
  * the issuer. */
 struct row *pop_rows_shape(struct psi_population *p, uint64_t host, uint32_t msg_len, bool make);
 /* An issuer that trusted roots do not know, and the domains that it vouches for. */
 void pop_rows_foreign(
 	struct psi_population *p, const struct ids *id, struct row **domain, struct row **all);
-float pop_share(const struct psi_population *p, uint64_t at_ns);
+float pop_share(struct psi_population *p, uint64_t at_ns);
 
 /* ---- judge.c ---- */
 
@@ -173,6 +203,9 @@ enum vote pop_vote_of(enum how how, unsigned int fault);
 
 void pop_judge(struct psi_population *p, const struct ids *id, enum how how, unsigned int fault,
 	struct opinion *out);
+/* The same of rows that were found already. */
+void pop_judge_rows(struct psi_population *p, const struct ids *id, const struct flow_rows *rows,
+	enum how how, unsigned int fault, struct opinion *out);
 
 /* ---- cases.c ---- */
 void pop_cases_flow(struct psi_population *p, const struct psi_pop_flow *f, const struct ids *id,

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The counted relations: one hash table of lines, eight keys in a cache line of their own, the rows beside it. A line that
- * is full gives up its least recently touched row, so nothing is ever allocated, moved or scanned. Hot: once per flow. */
+/* The counted relations: one hash table of lines, eight tags and ages in a cache line of their own, the rows beside it. A
+ * line that is full gives up its least recently touched row, so nothing is ever allocated, moved or scanned. Hot: once per
+ * record of a flow. */
 #include "population_pvt.h"
 
 #include <math.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 /* What a key stands for; part of its hash. */
 enum relation {
@@ -54,156 +58,211 @@ pop_hash(uint64_t seed, const void *p, size_t len)
 
 /* What a thing of then still weighs; 0 when it never was. */
 float
-pop_share(const struct psi_population *p, uint64_t at_ns)
+pop_share(struct psi_population *p, uint64_t at_ns)
 {
 	if (!at_ns)
 		return 0;
-	if (at_ns >= p->now_ns)
+	if (at_ns >= p->now_ns || p->now_ns - at_ns <= p->fresh_ns)
 		return 1;
-	return exp2f(-(float)(p->now_ns - at_ns) / (float)p->cfg.half_life_ns);
+	if (p->share.at_ns != at_ns || p->share.now_ns != p->now_ns) {
+		p->share.at_ns = at_ns;
+		p->share.now_ns = p->now_ns;
+		p->share.left = exp2f(-(float)(p->now_ns - at_ns) / p->half_life);
+	}
+	return p->share.left;
 }
 
 /* Brings a row's masses to now. */
-static struct row *
-age(const struct psi_population *p, struct row *r)
+static void
+age(struct psi_population *p, struct row *r)
 {
 	float left;
 
 	if (r->at_ns >= p->now_ns)
-		return r;
+		return;
 	left = pop_share(p, r->at_ns);
+	r->at_ns = p->now_ns;
+	if (left == 1)
+		return;
 	r->ok *= left;
 	r->ref *= left;
 	for (int v = 0; v < VOTE_CNT; v++) /* the tries too: they share the place */
 		r->vote[v] *= left;
-	r->at_ns = p->now_ns;
-	return r;
 }
 
 static uint64_t
 key_of(const struct psi_population *p, enum relation rel, uint64_t who, uint64_t what)
 {
-	uint64_t key = pop_mix(pop_mix(p->cfg.seed + rel, who), what);
-
-	return key | !key;
+	return pop_mix(pop_mix(p->cfg.seed + rel, who), what);
 }
 
-/* Brings the lines of all rows of a flow nearer before the first is used, and then the rows that are there: two waits for
- * memory instead of one for each of some forty lines. */
-void
-pop_rows_prefetch(const struct psi_population *p, const struct ids *id)
+static uint32_t
+tag_of(uint64_t key)
 {
-	const uint64_t none = pop_mix(id->host, 0), shown = pop_mix(id->host, id->ctx);
-	const uint64_t named = pop_mix(id->host, id->named);
-	const struct {
-		enum relation rel;
-		uint64_t who, what;
-	} row[] = {
-		{REL_LEAF, id->stack, none},
-		{REL_EVERYONE, 0, none},
-		{REL_CLIENT, id->client, none},
-		{REL_KIN, id->ja4, none},
-		{REL_KINDS, 0, none},
-		{REL_LEAF, id->stack, shown},
-		{REL_EVERYONE, 0, shown},
-		{REL_CLIENT, id->client, shown},
-		{REL_KIN, id->ja4, shown},
-		{REL_KINDS, 0, shown},
-		{REL_STACK_ISSUER, id->stack, id->issuer},
-		{REL_CLIENT_ISSUER, id->client, id->issuer_any},
-		{REL_DOMAIN, pop_mix(id->stack, id->issuer), id->domain},
-		{REL_DOMAINS, id->stack, id->issuer},
-		{REL_REACH, id->stack, id->domain},
-		{REL_REACHED, id->stack, 0},
-		{REL_PAIR_ISSUER, id->stack, named},
-		{REL_HOST_ISSUER, id->host, named},
-		{REL_STACK_ALL, id->stack, 0},
-	};
-	uint64_t key[PSI_COUNT(row)];
+	uint32_t tag = (uint32_t)(key >> 32);
 
-	for (size_t i = 0; i < PSI_COUNT(row); i++) {
-		key[i] = key_of(p, row[i].rel, row[i].who, row[i].what);
-		__builtin_prefetch(&p->line[key[i] & (p->line_cnt - 1)]);
-	}
-	for (size_t i = 0; i < PSI_COUNT(row); i++) {
-		uint64_t at = key[i] & (p->line_cnt - 1);
-
-		for (int w = 0; w < WAYS; w++)
-			if (p->line[at].key[w] == key[i] || !p->line[at].key[w]) {
-				__builtin_prefetch(&p->row[at * WAYS + (uint64_t)w], 1);
-				break;
-			}
-	}
+	return tag | !tag;
 }
 
-/* The row of a key; NULL when there is none and none is to be made. */
-static struct row *
-row_of(struct psi_population *p, enum relation rel, uint64_t who, uint64_t what, bool make)
+/* Bit i is set when way i has this tag. */
+static inline uint32_t
+match(const uint32_t tags[WAYS], uint32_t tag)
 {
-	uint64_t key = key_of(p, rel, who, what);
-	struct row_line *l = &p->line[key & (p->line_cnt - 1)];
-	struct row *r = &p->row[(size_t)(key & (p->line_cnt - 1)) * WAYS];
-	int use = -1;
+	uint32_t mask = 0;
+#ifdef __SSE2__
+	const __m128i *line = (const __m128i *)(const void *)tags;
+	__m128i t = _mm_set1_epi32((int)tag);
 
-	for (int i = 0; i < WAYS; i++) {
-		if (l->key[i] == key)
-			return age(p, &r[i]);
-		if (!l->key[i] && use < 0)
+	mask = (uint32_t)_mm_movemask_epi8(
+		_mm_packs_epi16(_mm_packs_epi32(_mm_cmpeq_epi32(_mm_load_si128(line), t),
+					_mm_cmpeq_epi32(_mm_load_si128(line + 1), t)),
+			_mm_setzero_si128()));
+#else
+	for (unsigned int i = 0; i < WAYS; i++)
+		mask |= (uint32_t)(tags[i] == tag) << i;
+#endif
+	return mask;
+}
+
+static uint64_t
+line_of(const struct psi_population *p, uint64_t key)
+{
+	return key & (p->line_cnt - 1);
+}
+
+/* The way that was not touched for longest. Where the units of time do not tell one from another, the rows do: what this
+ * flow has just made or found is not given up for what it makes next. */
+static int
+victim(const struct row_line *l, const struct row *r, uint32_t now)
+{
+	uint32_t oldest = 0;
+	int use = 0;
+
+	for (int i = 0; i < WAYS; i++)
+		if (now - l->used[i] > oldest) {
+			oldest = now - l->used[i];
 			use = i;
-	}
-	if (!make)
-		return NULL;
-	if (use < 0) {
-		use = 0;
-		for (int i = 1; i < WAYS; i++)
-			if (r[i].at_ns < r[use].at_ns)
-				use = i;
-		p->count.rows_evicted++;
-	} else {
+		}
+	for (int i = 1; !oldest && i < WAYS; i++)
+		if (r[i].at_ns < r[use].at_ns)
+			use = i;
+	return use;
+}
+
+/* A row for a key that has none. */
+static struct row *
+make_row(struct psi_population *p, struct row_line *l, struct row *r, uint64_t key, uint32_t now)
+{
+	uint32_t gap = match(l->tag, 0);
+	int use = gap ? __builtin_ctz(gap) : victim(l, r, now);
+
+	if (gap)
 		p->count.rows++;
-	}
-	l->key[use] = key;
-	r[use] = (struct row){.at_ns = p->now_ns};
+	else
+		p->count.rows_evicted++;
+	l->tag[use] = tag_of(key);
+	l->used[use] = now;
+	r[use] = (struct row){.at_ns = p->now_ns, .check = (uint32_t)key};
 	return &r[use];
+}
+
+/* The row of a key, aged; NULL when there is none and none is to be made. */
+static struct row *
+row_of(struct psi_population *p, uint64_t key, bool make)
+{
+	struct row_line *l = &p->line[line_of(p, key)];
+	struct row *r = &p->row[line_of(p, key) * WAYS];
+	uint32_t now = (uint32_t)(p->now_ns >> USED_SHIFT);
+
+	for (uint32_t left = match(l->tag, tag_of(key)); left; left &= left - 1) {
+		int i = __builtin_ctz(left);
+
+		if (r[i].check != (uint32_t)key)
+			continue;
+		l->used[i] = now;
+		age(p, &r[i]);
+		return &r[i];
+	}
+	return make ? make_row(p, l, r, key, now) : NULL;
+}
+
+/* ---- the relations of a flow ---- */
+
+static void
+level_keys(const struct psi_population *p, const struct ids *id, uint64_t ctx, uint64_t key[5])
+{
+	uint64_t what = pop_mix(id->host, ctx);
+
+	key[0] = key_of(p, REL_LEAF, id->stack, what);
+	key[1] = key_of(p, REL_EVERYONE, 0, what);
+	key[2] = key_of(p, REL_CLIENT, id->client, what);
+	key[3] = key_of(p, REL_KIN, id->ja4, what);
+	key[4] = key_of(p, REL_KINDS, 0, what);
+}
+
+static void
+issuer_keys(const struct psi_population *p, const struct ids *id, uint64_t key[9])
+{
+	key[0] = key_of(p, REL_STACK_ISSUER, id->stack, id->issuer);
+	key[1] = key_of(p, REL_CLIENT_ISSUER, id->client, id->issuer_any);
+	key[2] = key_of(p, REL_STACK_ALL, id->stack, 0);
+	key[3] = key_of(p, REL_DOMAIN, pop_mix(id->stack, id->issuer), id->domain);
+	key[4] = key_of(p, REL_DOMAINS, id->stack, id->issuer);
+	key[5] = key_of(p, REL_REACH, id->stack, id->domain);
+	key[6] = key_of(p, REL_REACHED, id->stack, 0);
+	key[7] = key_of(p, REL_PAIR_ISSUER, id->stack, pop_mix(id->host, id->named));
+	key[8] = key_of(p, REL_HOST_ISSUER, id->host, id->named);
+}
+
+/* The lines of all keys are asked for before the first is looked at, and then the rows that they name: two waits for
+ * memory instead of two for each. */
+static void
+rows_of(struct psi_population *p, const uint64_t *key, uint32_t cnt, bool make, struct row **out)
+{
+	for (uint32_t i = 0; i < cnt; i++)
+		__builtin_prefetch(&p->line[line_of(p, key[i])], 1);
+	for (uint32_t i = 0; i < cnt; i++) {
+		uint64_t at = line_of(p, key[i]);
+		uint32_t way = match(p->line[at].tag, tag_of(key[i]));
+
+		if (way || (way = match(p->line[at].tag, 0)))
+			__builtin_prefetch(&p->row[at * WAYS + (uint64_t)__builtin_ctz(way)], 1);
+	}
+	for (uint32_t i = 0; i < cnt; i++)
+		out[i] = row_of(p, key[i], make);
 }
 
 void
 pop_rows_level(
 	struct psi_population *p, const struct ids *id, uint64_t ctx, bool make, struct level *out)
 {
-	uint64_t what = pop_mix(id->host, ctx);
+	uint64_t key[PSI_COUNT(out->row)];
 
-	out->leaf = row_of(p, REL_LEAF, id->stack, what, make);
-	out->everyone = row_of(p, REL_EVERYONE, 0, what, make);
-	out->client = row_of(p, REL_CLIENT, id->client, what, make);
-	out->kin = row_of(p, REL_KIN, id->ja4, what, make);
-	out->kinds = row_of(p, REL_KINDS, 0, what, make);
+	level_keys(p, id, ctx, key);
+	rows_of(p, key, PSI_COUNT(key), make, out->row);
 }
 
 void
-pop_rows_issuer(struct psi_population *p, const struct ids *id, bool make, struct issuer_rows *out)
+pop_rows_flow(struct psi_population *p, const struct ids *id, bool make, struct flow_rows *out)
 {
-	out->stack = row_of(p, REL_STACK_ISSUER, id->stack, id->issuer, make);
-	out->client = row_of(p, REL_CLIENT_ISSUER, id->client, id->issuer_any, make);
-	out->domain = row_of(p, REL_DOMAIN, pop_mix(id->stack, id->issuer), id->domain, make);
-	out->domains = row_of(p, REL_DOMAINS, id->stack, id->issuer, make);
-	out->reach = row_of(p, REL_REACH, id->stack, id->domain, make);
-	out->reached = row_of(p, REL_REACHED, id->stack, 0, make);
-	out->pair = row_of(p, REL_PAIR_ISSUER, id->stack, pop_mix(id->host, id->named), make);
-	out->host = row_of(p, REL_HOST_ISSUER, id->host, id->named, make);
-	out->all = row_of(p, REL_STACK_ALL, id->stack, 0, make);
+	uint64_t key[PSI_COUNT(out->row)];
+
+	level_keys(p, id, 0, key);
+	level_keys(p, id, id->ctx, key + PSI_COUNT(out->host.row));
+	issuer_keys(p, id, key + 2 * PSI_COUNT(out->host.row));
+	rows_of(p, key, PSI_COUNT(key), make, out->row);
 }
 
 void
 pop_rows_foreign(
 	struct psi_population *p, const struct ids *id, struct row **domain, struct row **all)
 {
-	*domain = row_of(p, REL_ISSUER_DOMAIN, id->named, id->domain, true);
-	*all = row_of(p, REL_ISSUER, id->named, 0, true);
+	*domain = row_of(p, key_of(p, REL_ISSUER_DOMAIN, id->named, id->domain), true);
+	*all = row_of(p, key_of(p, REL_ISSUER, id->named, 0), true);
 }
 
 struct row *
 pop_rows_shape(struct psi_population *p, uint64_t host, uint32_t msg_len, bool make)
 {
-	return row_of(p, REL_SHAPE, host, msg_len, make);
+	return row_of(p, key_of(p, REL_SHAPE, host, msg_len), make);
 }
