@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A flow, and the certificates in it, as event fields. */
 #include "collector_pvt.h"
+#include "psi_event_put.h"
 #include "psi_net.h"
 
 #include <arpa/inet.h>
 #include <openssl/sha.h>
 
-#define SSL2 0x0002 /* its suites have three bytes and no names here */
+#define SSL2	 0x0002 /* its suites have three bytes and no names here */
+#define LIST_MAX 1024u	/* bytes of a list of numbers */
 
 static const char *const side_name[3] = {NULL, "client", "server"}; /* by 1 + enum psi_dir */
 
@@ -17,7 +19,18 @@ put_piece(struct psi_event_w *w, enum psi_field f, const struct psi_rec *r, enum
 	const uint8_t *p = psi_rec_piece(r, v, &len);
 
 	if (p)
-		psi_event_put_bytes(w, f, p, len);
+		psi_put_bytes(w, f, p, len);
+}
+
+/* A list of numbers lies in a record as it does in an event. */
+static void
+put_list(struct psi_event_w *w, enum psi_field f, const struct psi_rec *r, enum psi_rec_var v)
+{
+	uint32_t len;
+	const uint8_t *p = psi_rec_piece(r, v, &len);
+
+	if (p)
+		psi_put_bytes(w, f, p, PSI_MIN(len, LIST_MAX));
 }
 
 /* Names behind a length byte each, as ALPN sends them. */
@@ -28,30 +41,16 @@ put_names(struct psi_event_w *w, enum psi_field f, const struct psi_rec *r, enum
 	const uint8_t *p = psi_rec_piece(r, v, &len);
 
 	while (p && len && p[0] < len) {
-		psi_event_put_bytes(w, f, p + 1, p[0]);
+		psi_put_bytes(w, f, p + 1, p[0]);
 		len -= 1u + p[0];
 		p += 1u + p[0];
 	}
 }
 
 static void
-put_list(struct psi_event_w *w, enum psi_field f, const struct psi_rec *r, enum psi_rec_var v)
-{
-	uint32_t len;
-	const uint8_t *p = psi_rec_piece(r, v, &len);
-	uint16_t list[512];
-
-	if (!p)
-		return;
-	len = PSI_MIN(len, (uint32_t)sizeof(list));
-	memcpy(list, p, len);
-	psi_event_put_u16s(w, f, list, len / sizeof(list[0]));
-}
-
-static void
 put_ip(struct psi_event_w *w, enum psi_field f, const uint8_t addr[16], bool ipv4)
 {
-	psi_event_put_bytes(w, f, ipv4 ? addr + 12 : addr, ipv4 ? 4 : 16);
+	psi_put_bytes(w, f, ipv4 ? addr + 12 : addr, ipv4 ? 4 : 16);
 }
 
 static void
@@ -76,10 +75,10 @@ put_tunnels(struct psi_event_w *w, const struct psi_rec *r)
 		};
 
 		psi_event_open(w, PSI_F_TUNNEL);
-		psi_event_put_str(w, PSI_F_TUNNEL_TYPE, psi_tunnel_name(r->tunnel[i].type));
+		psi_put_str(w, PSI_F_TUNNEL_TYPE, psi_tunnel_name(r->tunnel[i].type));
 		for (size_t k = 0; k < PSI_COUNT(ids); k++)
 			if (ids[k].type == r->tunnel[i].type)
-				psi_event_put_u64(w, ids[k].field, r->tunnel[i].id);
+				psi_put_u64(w, ids[k].field, r->tunnel[i].id);
 		psi_event_close(w);
 	}
 }
@@ -91,26 +90,26 @@ put_flow(struct psi_event_w *w, const struct psi_rec *r)
 		[PSI_CLIENT_BY_SYN] = "syn",
 		[PSI_CLIENT_BY_GUESS] = "guess"};
 
-	psi_event_put_u64(w, PSI_F_FLOW_ID, r->flow_id);
+	psi_put_u64(w, PSI_F_FLOW_ID, r->flow_id);
 	put_ip(w, PSI_F_SRC_IP, r->addr[PSI_C2S], r->ipv4);
-	psi_event_put_u64(w, PSI_F_SRC_PORT, r->port[PSI_C2S]);
+	psi_put_u64(w, PSI_F_SRC_PORT, r->port[PSI_C2S]);
 	put_ip(w, PSI_F_DEST_IP, r->addr[PSI_S2C], r->ipv4);
-	psi_event_put_u64(w, PSI_F_DEST_PORT, r->port[PSI_S2C]);
-	psi_event_put_str(w, PSI_F_PROTO, "TCP");
+	psi_put_u64(w, PSI_F_DEST_PORT, r->port[PSI_S2C]);
+	psi_put_str(w, PSI_F_PROTO, "TCP");
 	if (r->vlan_cnt)
 		psi_event_put_u16s(w, PSI_F_VLAN, r->vlan, r->vlan_cnt);
 	put_tunnels(w, r);
-	psi_event_put_u64(w, PSI_F_FLOW_START, r->start_ns);
-	psi_event_put_u64(w, PSI_F_FLOW_END, r->end_ns);
+	psi_put_u64(w, PSI_F_FLOW_START, r->start_ns);
+	psi_put_u64(w, PSI_F_FLOW_END, r->end_ns);
 	if (r->kind & PSI_REC_END)
-		psi_event_put_str(w, PSI_F_FLOW_REASON, psi_rec_why_name(r->why));
-	psi_event_put_str(w, PSI_F_FLOW_CLIENT_BY, by[r->client_by]);
-	psi_event_put_u64(w, PSI_F_BYTES_C2S, r->bytes[PSI_C2S]);
-	psi_event_put_u64(w, PSI_F_BYTES_S2C, r->bytes[PSI_S2C]);
-	psi_event_put_u64(w, PSI_F_PKTS_C2S, r->pkts[PSI_C2S]);
-	psi_event_put_u64(w, PSI_F_PKTS_S2C, r->pkts[PSI_S2C]);
-	psi_event_put_u64(w, PSI_F_APP_C2S, r->app_bytes[PSI_C2S]);
-	psi_event_put_u64(w, PSI_F_APP_S2C, r->app_bytes[PSI_S2C]);
+		psi_put_str(w, PSI_F_FLOW_REASON, psi_rec_why_name(r->why));
+	psi_put_str(w, PSI_F_FLOW_CLIENT_BY, by[r->client_by]);
+	psi_put_u64(w, PSI_F_BYTES_C2S, r->bytes[PSI_C2S]);
+	psi_put_u64(w, PSI_F_BYTES_S2C, r->bytes[PSI_S2C]);
+	psi_put_u64(w, PSI_F_PKTS_C2S, r->pkts[PSI_C2S]);
+	psi_put_u64(w, PSI_F_PKTS_S2C, r->pkts[PSI_S2C]);
+	psi_put_u64(w, PSI_F_APP_C2S, r->app_bytes[PSI_C2S]);
+	psi_put_u64(w, PSI_F_APP_S2C, r->app_bytes[PSI_S2C]);
 }
 
 /* µs from the last handshake record to ns; not put when it came before, or there was none. */
@@ -118,25 +117,25 @@ static void
 put_after(struct psi_event_w *w, enum psi_field f, uint64_t ns, uint64_t hs_ns)
 {
 	if (ns && hs_ns && ns >= hs_ns)
-		psi_event_put_u64(w, f, (ns - hs_ns) / 1000);
+		psi_put_u64(w, f, (ns - hs_ns) / 1000);
 }
 
 static void
 put_tcp(struct psi_event_w *w, const struct psi_rec *r)
 {
-	psi_event_put_str(w, PSI_F_TCP_RST, side_name[r->tcp.first_rst]);
-	psi_event_put_str(w, PSI_F_TCP_FIN, side_name[r->tcp.first_fin]);
+	psi_put_str(w, PSI_F_TCP_RST, side_name[r->tcp.first_rst]);
+	psi_put_str(w, PSI_F_TCP_FIN, side_name[r->tcp.first_fin]);
 	put_after(w, PSI_F_TCP_RST_AFTER, r->tcp.rst_ns, r->tcp.hs_ns);
 	put_after(w, PSI_F_TCP_FIN_AFTER, r->tcp.fin_ns, r->tcp.hs_ns);
-	psi_event_put_u64(w, PSI_F_TCP_SYN, r->tcp.syn != 0);
-	psi_event_put_u64(w, PSI_F_TCP_RETRANS, r->tcp.retrans);
-	psi_event_put_u64(w, PSI_F_TCP_OOO, r->tcp.ooo);
-	psi_event_put_u64(w, PSI_F_TCP_GAPS, r->tcp.gaps);
-	psi_event_put_u64(w, PSI_F_TCP_MIDSTREAM, r->tcp.midstream);
+	psi_put_u64(w, PSI_F_TCP_SYN, r->tcp.syn != 0);
+	psi_put_u64(w, PSI_F_TCP_RETRANS, r->tcp.retrans);
+	psi_put_u64(w, PSI_F_TCP_OOO, r->tcp.ooo);
+	psi_put_u64(w, PSI_F_TCP_GAPS, r->tcp.gaps);
+	psi_put_u64(w, PSI_F_TCP_MIDSTREAM, r->tcp.midstream);
 	if (r->tcp.conflict)
-		psi_event_put_u64(w, PSI_F_TCP_CONFLICT, 1);
+		psi_put_u64(w, PSI_F_TCP_CONFLICT, 1);
 	if (r->tcp.acked_hole)
-		psi_event_put_u64(w, PSI_F_TCP_ACKED_HOLE, 1);
+		psi_put_u64(w, PSI_F_TCP_ACKED_HOLE, 1);
 }
 
 static void
@@ -146,16 +145,16 @@ put_alerts(struct psi_event_w *w, const struct psi_rec *r)
 		const struct psi_rec_alert *a = &r->alert[i];
 
 		psi_event_open(w, PSI_F_ALERTS);
-		psi_event_put_str(w, PSI_F_ALERT_DIR, a->dir == PSI_C2S ? "c2s" : "s2c");
+		psi_put_str(w, PSI_F_ALERT_DIR, a->dir == PSI_C2S ? "c2s" : "s2c");
 		if (!a->encrypted) {
-			psi_event_put_u64(w, PSI_F_ALERT_LEVEL, a->level);
-			psi_event_put_u64(w, PSI_F_ALERT_CODE, a->code);
+			psi_put_u64(w, PSI_F_ALERT_LEVEL, a->level);
+			psi_put_u64(w, PSI_F_ALERT_CODE, a->code);
 		}
-		psi_event_put_u64(w, PSI_F_ALERT_ENCRYPTED, a->encrypted);
-		psi_event_put_u64(w, PSI_F_ALERT_INFERRED, a->inferred);
-		psi_event_put_u64(w, PSI_F_ALERT_CLOSING, a->closing);
+		psi_put_u64(w, PSI_F_ALERT_ENCRYPTED, a->encrypted);
+		psi_put_u64(w, PSI_F_ALERT_INFERRED, a->inferred);
+		psi_put_u64(w, PSI_F_ALERT_CLOSING, a->closing);
 		if (a->len)
-			psi_event_put_u64(w, PSI_F_ALERT_LEN, a->len);
+			psi_put_u64(w, PSI_F_ALERT_LEN, a->len);
 		psi_event_close(w);
 	}
 }
@@ -164,7 +163,8 @@ static void
 put_records(struct psi_event_w *w, enum psi_field f, const struct psi_rec *r, enum psi_dir d)
 {
 	if (r->enc_cnt[d])
-		psi_event_put_u16s(w, f, r->enc_len[d], PSI_MIN(r->enc_cnt[d], PSI_REC_RECORD_MAX));
+		psi_put_bytes(w, f, r->enc_len[d],
+			PSI_MIN(r->enc_cnt[d], PSI_REC_RECORD_MAX) * sizeof(r->enc_len[d][0]));
 }
 
 /* What the hellos and the ticket say in numbers; nothing for what was not sent. */
@@ -172,17 +172,17 @@ static void
 put_sizes(struct psi_event_w *w, const struct psi_rec *r)
 {
 	if (r->messages & PSI_MSG_NEW_SESSION_TICKET) {
-		psi_event_put_u64(w, PSI_F_TLS_TICKET_ISSUED_LEN, r->ticket_new_len);
-		psi_event_put_u64(w, PSI_F_TLS_TICKET_LIFETIME, r->ticket_lifetime);
+		psi_put_u64(w, PSI_F_TLS_TICKET_ISSUED_LEN, r->ticket_new_len);
+		psi_put_u64(w, PSI_F_TLS_TICKET_LIFETIME, r->ticket_lifetime);
 	}
 	if (r->psk_cnt) {
-		psi_event_put_u64(w, PSI_F_TLS_PSK_CNT, r->psk_cnt);
-		psi_event_put_u64(w, PSI_F_TLS_PSK_LEN, r->psk_len);
+		psi_put_u64(w, PSI_F_TLS_PSK_CNT, r->psk_cnt);
+		psi_put_u64(w, PSI_F_TLS_PSK_LEN, r->psk_len);
 	}
 	if (r->record_limit[PSI_C2S])
-		psi_event_put_u64(w, PSI_F_TLS_REC_LIMIT_C2S, r->record_limit[PSI_C2S]);
+		psi_put_u64(w, PSI_F_TLS_REC_LIMIT_C2S, r->record_limit[PSI_C2S]);
 	if (r->record_limit[PSI_S2C])
-		psi_event_put_u64(w, PSI_F_TLS_REC_LIMIT_S2C, r->record_limit[PSI_S2C]);
+		psi_put_u64(w, PSI_F_TLS_REC_LIMIT_S2C, r->record_limit[PSI_S2C]);
 }
 
 static void
@@ -191,16 +191,16 @@ put_ech(struct psi_event_w *w, const struct psi_rec *r)
 	static const char *const type[] = {NULL, "outer", "inner"};
 
 	if (r->note & PSI_TLS_ECH)
-		psi_event_put_u64(w, PSI_F_TLS_ECH, 1);
+		psi_put_u64(w, PSI_F_TLS_ECH, 1);
 	if (r->ech.type)
-		psi_event_put_str(w, PSI_F_TLS_ECH_TYPE, type[r->ech.type]);
+		psi_put_str(w, PSI_F_TLS_ECH_TYPE, type[r->ech.type]);
 	if (r->ech.type != 1)
 		return;
-	psi_event_put_u64(w, PSI_F_TLS_ECH_CONFIG_ID, r->ech.config_id);
-	psi_event_put_u64(w, PSI_F_TLS_ECH_KDF, r->ech.kdf);
-	psi_event_put_u64(w, PSI_F_TLS_ECH_AEAD, r->ech.aead);
-	psi_event_put_u64(w, PSI_F_TLS_ECH_ENC_LEN, r->ech.enc_len);
-	psi_event_put_u64(w, PSI_F_TLS_ECH_PAYLOAD_LEN, r->ech.payload_len);
+	psi_put_u64(w, PSI_F_TLS_ECH_CONFIG_ID, r->ech.config_id);
+	psi_put_u64(w, PSI_F_TLS_ECH_KDF, r->ech.kdf);
+	psi_put_u64(w, PSI_F_TLS_ECH_AEAD, r->ech.aead);
+	psi_put_u64(w, PSI_F_TLS_ECH_ENC_LEN, r->ech.enc_len);
+	psi_put_u64(w, PSI_F_TLS_ECH_PAYLOAD_LEN, r->ech.payload_len);
 }
 
 /* The stapled OCSP answer. */
@@ -213,17 +213,17 @@ put_ocsp(struct psi_event_w *w, const struct psi_rec *r)
 
 	if (!(r->note & PSI_TLS_OCSP_STAPLED))
 		return;
-	psi_event_put_u64(w, PSI_F_TLS_OCSP_STAPLED, 1);
+	psi_put_u64(w, PSI_F_TLS_OCSP_STAPLED, 1);
 	if (r->ocsp.status)
-		psi_event_put_str(w, PSI_F_TLS_OCSP_STATUS, status[r->ocsp.status]);
+		psi_put_str(w, PSI_F_TLS_OCSP_STATUS, status[r->ocsp.status]);
 	else if (r->ocsp.error < PSI_COUNT(error))
-		psi_event_put_str(w, PSI_F_TLS_OCSP_STATUS, error[r->ocsp.error]);
+		psi_put_str(w, PSI_F_TLS_OCSP_STATUS, error[r->ocsp.error]);
 	if (r->ocsp.serial_len)
-		psi_event_put_bytes(w, PSI_F_TLS_OCSP_SERIAL, r->ocsp.serial, r->ocsp.serial_len);
+		psi_put_bytes(w, PSI_F_TLS_OCSP_SERIAL, r->ocsp.serial, r->ocsp.serial_len);
 	if (r->ocsp.this_update)
-		psi_event_put_u64(w, PSI_F_TLS_OCSP_THIS, (uint64_t)r->ocsp.this_update);
+		psi_put_u64(w, PSI_F_TLS_OCSP_THIS, (uint64_t)r->ocsp.this_update);
 	if (r->ocsp.next_update)
-		psi_event_put_u64(w, PSI_F_TLS_OCSP_NEXT, (uint64_t)r->ocsp.next_update);
+		psi_put_u64(w, PSI_F_TLS_OCSP_NEXT, (uint64_t)r->ocsp.next_update);
 }
 
 static void
@@ -231,15 +231,15 @@ put_hello(struct psi_event_w *w, const struct psi_rec *r)
 {
 	/* A draft is not the version it became: it has a number, but no name. */
 	if (r->version_raw && r->version_raw != r->version)
-		psi_event_put_u64(w, PSI_F_TLS_VERSION_RAW, r->version_raw);
+		psi_put_u64(w, PSI_F_TLS_VERSION_RAW, r->version_raw);
 	else if (r->version)
-		psi_event_put_u64(w, PSI_F_TLS_VERSION, r->version);
+		psi_put_u64(w, PSI_F_TLS_VERSION, r->version);
 	if (r->messages & PSI_MSG_SERVER_HELLO && r->version != SSL2)
-		psi_event_put_u64(w, PSI_F_TLS_CIPHER, r->cipher);
+		psi_put_u64(w, PSI_F_TLS_CIPHER, r->cipher);
 	if (r->group)
-		psi_event_put_u64(w, PSI_F_TLS_GROUP, r->group);
+		psi_put_u64(w, PSI_F_TLS_GROUP, r->group);
 	if (r->sigscheme)
-		psi_event_put_u64(w, PSI_F_TLS_SIGSCHEME, r->sigscheme);
+		psi_put_u64(w, PSI_F_TLS_SIGSCHEME, r->sigscheme);
 	put_piece(w, PSI_F_TLS_SNI, r, PSI_VAR_SNI);
 	put_piece(w, PSI_F_TLS_ALPN, r, PSI_VAR_ALPN);
 	put_names(w, PSI_F_TLS_CLIENT_ALPNS, r, PSI_VAR_CLIENT_ALPNS);
@@ -258,18 +258,18 @@ put_hello(struct psi_event_w *w, const struct psi_rec *r)
 	put_list(w, PSI_F_TLS_CH_SIGALGS, r, PSI_VAR_SIGALGS);
 	put_list(w, PSI_F_TLS_CH_POINT_FORMATS, r, PSI_VAR_POINT_FORMATS);
 	if (r->messages & PSI_MSG_CLIENT_HELLO) {
-		psi_event_put_u64(w, PSI_F_TLS_SESSION_ID_C2S, r->session_id_len[PSI_C2S]);
-		psi_event_put_u64(w, PSI_F_TLS_TICKET_LEN, r->ticket_len);
+		psi_put_u64(w, PSI_F_TLS_SESSION_ID_C2S, r->session_id_len[PSI_C2S]);
+		psi_put_u64(w, PSI_F_TLS_TICKET_LEN, r->ticket_len);
 	}
 	if (r->messages & PSI_MSG_SERVER_HELLO) {
-		psi_event_put_u64(w, PSI_F_TLS_SESSION_ID_S2C, r->session_id_len[PSI_S2C]);
-		psi_event_put_u64(w, PSI_F_TLS_RESUMED, (r->note & PSI_TLS_RESUMED) != 0);
+		psi_put_u64(w, PSI_F_TLS_SESSION_ID_S2C, r->session_id_len[PSI_S2C]);
+		psi_put_u64(w, PSI_F_TLS_RESUMED, (r->note & PSI_TLS_RESUMED) != 0);
 	}
 	put_sizes(w, r);
 	put_ech(w, r);
 	put_ocsp(w, r);
 	if (r->note)
-		psi_event_put_u64(w, PSI_F_TLS_NOTES, r->note);
+		psi_put_u64(w, PSI_F_TLS_NOTES, r->note);
 }
 
 static void
@@ -288,7 +288,7 @@ put_chain(struct psi_event_w *w, enum psi_field f, enum psi_field cut, const str
 		p += c->cert_len[i];
 	}
 	if (c->cut || record_cut)
-		psi_event_put_u64(w, cut, 1);
+		psi_put_u64(w, cut, 1);
 }
 
 static void
@@ -301,22 +301,22 @@ put_chains(struct psi_event_w *w, const struct flow_view *v)
 	put_chain(w, PSI_F_TLS_CHAIN, PSI_F_TLS_CHAIN_CUT, server, v->rec->chain_cut[PSI_S2C]);
 	put_chain(w, PSI_F_TLS_CLIENT_CHAIN, PSI_F_TLS_CLIENT_CHAIN_CUT, v->chain[PSI_C2S],
 		v->rec->chain_cut[PSI_C2S]);
-	psi_event_put_u64(w, PSI_F_TLS_CERT_STATUS, v->trust.status);
+	psi_put_u64(w, PSI_F_TLS_CERT_STATUS, v->trust.status);
 	for (uint32_t left = v->trust.findings; left; left &= left - 1)
-		psi_event_put_str(w, PSI_F_TLS_CERT_FINDINGS, psi_trust_finding_name(left & -left));
+		psi_put_str(w, PSI_F_TLS_CERT_FINDINGS, psi_trust_finding_name(left & -left));
 }
 
 static void
 put_operator(struct psi_event_w *w, const struct flow_view *v)
 {
 	for (uint32_t i = 0; i < v->hits.cnt; i++)
-		psi_event_put_str(w, PSI_F_RULES, v->hits.id[i]);
+		psi_put_str(w, PSI_F_RULES, v->hits.id[i]);
 	if (v->pin.pin == PSI_PIN_NONE)
 		return;
-	psi_event_put_str(w, PSI_F_PINS_SET, v->pin.set);
-	psi_event_put_str(w, PSI_F_PINS_RESULT, psi_pin_name(v->pin.pin));
+	psi_put_str(w, PSI_F_PINS_SET, v->pin.set);
+	psi_put_str(w, PSI_F_PINS_RESULT, psi_pin_name(v->pin.pin));
 	if (v->pin.pin == PSI_PIN_MATCH || v->pin.pin == PSI_PIN_BACKUP_MATCH)
-		psi_event_put_u64(w, PSI_F_PINS_MATCHED, v->pin.depth);
+		psi_put_u64(w, PSI_F_PINS_MATCHED, v->pin.depth);
 }
 
 void
@@ -329,21 +329,21 @@ encode_flow(struct psi_event_w *w, const struct flow_view *v)
 	if (r->kind & PSI_REC_HANDSHAKE) {
 		put_hello(w, r);
 		put_chains(w, v);
-		psi_event_put_u64(w, PSI_F_FLAGS, r->flags);
-		psi_event_put_u64(w, PSI_F_MESSAGES, r->messages & ~r->inferred);
+		psi_put_u64(w, PSI_F_FLAGS, r->flags);
+		psi_put_u64(w, PSI_F_MESSAGES, r->messages & ~r->inferred);
 		if (r->inferred)
-			psi_event_put_u64(w, PSI_F_INFERRED, r->inferred);
-		psi_event_put_bytes(w, PSI_F_SEQUENCE, r->seq, r->seq_len);
+			psi_put_u64(w, PSI_F_INFERRED, r->inferred);
+		psi_put_bytes(w, PSI_F_SEQUENCE, r->seq, r->seq_len);
 		put_alerts(w, r);
 		put_records(w, PSI_F_RECORDS_C2S, r, PSI_C2S);
 		put_records(w, PSI_F_RECORDS_S2C, r, PSI_S2C);
 	}
 	put_operator(w, v);
-	psi_event_put_str(w, PSI_F_ERROR, r->err == PSI_OK ? "SUCCESS" : psi_rc_name(r->err));
-	psi_event_put_u64(w, PSI_F_CLASS, v->verdict->class);
-	psi_event_put_f64(w, PSI_F_CONFIDENCE, (double)v->verdict->confidence);
-	psi_event_put_u64(w, PSI_F_EVIDENCE, v->verdict->evidence);
-	psi_event_put_str(w, PSI_F_REASON, v->verdict->reason);
+	psi_put_str(w, PSI_F_ERROR, r->err == PSI_OK ? "SUCCESS" : psi_rc_name(r->err));
+	psi_put_u64(w, PSI_F_CLASS, v->verdict->class);
+	psi_put_f64(w, PSI_F_CONFIDENCE, (double)v->verdict->confidence);
+	psi_put_u64(w, PSI_F_EVIDENCE, v->verdict->evidence);
+	psi_put_str(w, PSI_F_REASON, v->verdict->reason);
 }
 
 static void

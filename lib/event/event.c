@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The writer. Hot: the collector writes every event through it. */
 #include "event_pvt.h"
+#include "psi_event_put.h"
 
 void
 psi_event_begin(struct psi_event_w *w, void *buf, uint32_t cap, enum psi_event_type type)
@@ -11,27 +12,6 @@ psi_event_begin(struct psi_event_w *w, void *buf, uint32_t cap, enum psi_event_t
 	*w = (struct psi_event_w){.buf = buf, .at = sizeof(*e)};
 	w->cap = PSI_MIN(cap, (uint32_t)PSI_EVENT_MAX) & ~7u;
 	*e = (struct psi_event){.type = (uint8_t)type, .version = PSI_EVENT_VERSION};
-}
-
-/* room appends a field's header and gives the place of its value, len bytes; NULL when it does not fit. The cap is a
- * multiple of 8 and every field one of 4, so that the 4 bytes which may be needed behind the last always fit. */
-static uint8_t *
-room(struct psi_event_w *w, enum psi_field f, size_t len)
-{
-	uint8_t *p = w->buf + w->at;
-	uint32_t size, hdr;
-
-	if (psi_unlikely(
-		    len > UINT16_MAX || w->skipped || field_size((uint32_t)len) > w->cap - w->at)) {
-		w->cut = true;
-		return NULL;
-	}
-	size = field_size((uint32_t)len);
-	hdr = (uint32_t)f | (uint32_t)len << 16;
-	memset(p + size - 4, 0, 4);
-	memcpy(p, &hdr, 4);
-	w->at += size;
-	return p + FIELD_HDR;
 }
 
 static bool
@@ -45,45 +25,26 @@ psi_event_put_u64(struct psi_event_w *w, enum psi_field f, uint64_t v)
 {
 	unsigned int store = f <= PSI_FIELD_ID_MAX ? psi_field_store[f] : 0;
 	unsigned int len = store ? psi_field_len[store - 1] : 0;
-	uint8_t *p;
 
 	PSI_ASSERT(len, "a field of fixed size");
-	if (psi_unlikely(!len))
-		return;
-	p = room(w, f, len);
-	if (psi_unlikely(!p))
-		return;
-	if (len == 8) {
-		memcpy(p, &v, 8);
-	} else { /* 1, 2 or 4 bytes, and the zeros behind them: one store */
-		uint32_t v32 = (uint32_t)v & (UINT32_MAX >> (32 - 8 * len));
-
-		memcpy(p, &v32, 4);
-	}
+	if (psi_likely(len))
+		psi_put_fixed(w, f, len, v);
 }
 
 void
 psi_event_put_f64(struct psi_event_w *w, enum psi_field f, double v)
 {
-	uint8_t *p;
-
 	PSI_ASSERT(stored_as(f, PSI_FT_F64), "a field of type F64");
-	p = room(w, f, sizeof(v));
-	if (p)
-		memcpy(p, &v, sizeof(v));
+	psi_put_f64(w, f, v);
 }
 
 void
 psi_event_put_bytes(struct psi_event_w *w, enum psi_field f, const void *src, size_t len)
 {
-	uint8_t *p;
-
 	PSI_ASSERT(f <= PSI_FIELD_ID_MAX && psi_field_store[f] &&
 			   !psi_field_len[psi_field_store[f] - 1],
 		"a field of varying size");
-	p = room(w, f, len);
-	if (p && len)
-		memcpy(p, src, len);
+	psi_put_bytes(w, f, src, len);
 }
 
 void
@@ -119,7 +80,7 @@ psi_event_put_count(struct psi_event_w *w, enum psi_field f, const char *name, u
 	uint8_t *p;
 
 	PSI_ASSERT(stored_as(f, PSI_FT_COUNTS), "a field of type COUNTS");
-	p = room(w, f, sizeof(v) + len);
+	p = psi_put_room(w, f, sizeof(v) + len);
 	if (p) {
 		memcpy(p, &v, sizeof(v));
 		memcpy(p + sizeof(v), name, len);
@@ -133,7 +94,7 @@ psi_event_open(struct psi_event_w *w, enum psi_field f)
 
 	PSI_ASSERT(stored_as(f, PSI_FT_OBJECTS), "a field of type OBJECTS");
 	PSI_ASSERT(w->depth < PSI_EVENT_DEPTH_MAX, "objects nest to the bound");
-	if (w->depth == PSI_EVENT_DEPTH_MAX || !room(w, f, 0)) {
+	if (w->depth == PSI_EVENT_DEPTH_MAX || !psi_put_room(w, f, 0)) {
 		w->cut = true;
 		w->skipped++;
 		return;
@@ -154,7 +115,7 @@ psi_event_close(struct psi_event_w *w)
 	if (!w->depth)
 		return;
 	at = w->open[--w->depth];
-	len = w->at - at - FIELD_HDR;
+	len = w->at - at - PSI_FIELD_HDR;
 	w->buf[at + 2] = (uint8_t)len;
 	w->buf[at + 3] = (uint8_t)(len >> 8);
 }
