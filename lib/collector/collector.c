@@ -91,59 +91,83 @@ psi_collector_set_policy(struct psi_collector *c, struct psi_policy *p)
 	return before;
 }
 
-/* What the population wants to know of a flow. */
-static struct psi_pop_flow
-as_population_sees(const struct flow_view *v)
+/* What the population wants to know of a chain: the same whichever flow shows it. */
+static void
+look_at_chain(const struct psi_collector *c, struct chain *chain)
 {
 	static const uint8_t none[32];
-	const struct chain *chain = v->chain[PSI_S2C];
-	struct psi_pop_flow f = {.rec = v->rec,
-		.cert_status = v->trust.status,
-		.name_mismatch = v->trust.findings & PSI_TRUST_name_mismatch,
-		.wrong_use = v->trust.findings & PSI_TRUST_wrong_eku,
-		.own_ca = v->own_ca,
-		.weight = v->pin.action == PSI_PIN_IGNORE && v->pin.pin != PSI_PIN_NONE
-				  ? 0
-				  : (float)v->hits.weight};
+	struct psi_pop_flow *f = &chain->seen;
 
-	if (!chain || !chain->issuer)
-		return f;
-	f.spki = memcmp(chain->pin->spki_sha256, none, sizeof(none)) != 0 ? chain->pin->spki_sha256
-									  : NULL;
-	f.issuer = chain->issuer;
-	f.issuer_len = chain->issuer_len;
-	f.cert_cnt = chain->cert_cnt;
+	if (memcmp(chain->pin->spki_sha256, none, sizeof(none)) != 0)
+		f->spki = chain->pin->spki_sha256;
+	f->issuer = chain->issuer;
+	f->issuer_len = chain->issuer_len;
+	f->cert_cnt = chain->cert_cnt;
 	/* RFC 8446 section 4.4.2: header, empty context, list length; a length and empty extensions each */
-	f.cert_msg_len = chain->cut ? 0 : 4 + 1 + 3;
-	for (uint32_t i = 0; f.cert_msg_len && i < chain->cert_cnt; i++)
-		f.cert_msg_len += 3 + chain->der_len[i] + 2;
-	f.cert_name = (const uint8_t *)chain->name;
-	f.cert_name_len = chain->name_len;
+	f->cert_msg_len = chain->cut ? 0 : 4 + 1 + 3;
+	for (uint32_t i = 0; f->cert_msg_len && i < chain->cert_cnt; i++)
+		f->cert_msg_len += 3 + chain->der_len[i] + 2;
+	f->cert_name = (const uint8_t *)chain->name;
+	f->cert_name_len = chain->name_len;
+	psi_population_chain(c->population, f, &chain->hashed);
+	f->chain = &chain->hashed;
+	chain->is_seen = true;
+}
+
+/* What the population wants to know of a flow. */
+static struct psi_pop_flow
+as_population_sees(const struct psi_collector *c, const struct flow_view *v)
+{
+	struct chain *chain = v->chain[PSI_S2C];
+	struct psi_pop_flow f = {0};
+
+	if (chain && chain->issuer) {
+		if (!chain->is_seen)
+			look_at_chain(c, chain);
+		f = chain->seen;
+	}
+	f.rec = v->rec;
+	f.cert_status = v->trust.status;
+	f.name_mismatch = v->trust.findings & PSI_TRUST_name_mismatch;
+	f.wrong_use = v->trust.findings & PSI_TRUST_wrong_eku;
+	f.own_ca = v->own_ca;
+	f.weight = v->pin.action == PSI_PIN_IGNORE && v->pin.pin != PSI_PIN_NONE
+			   ? 0
+			   : (float)v->hits.weight;
 	return f;
 }
 
-/* Data went both ways on a connection that goes on: others are compared with that from now on. */
+/* A flow that goes on waits for its end with what is known of its certificates. Data that went both ways already is what
+ * others are compared with from now on. */
 static void
-tell_population(struct psi_collector *c, const struct psi_rec *r)
+keep(struct psi_collector *c, const struct psi_rec *r)
 {
 	struct flow_view v = {.rec = r};
 	struct psi_pop_flow f;
+	struct join *j;
 
-	if (!c->population)
-		return;
-	know(c, &v);
-	if (v.hits.ignore)
-		return;
-	f = as_population_sees(&v);
-	psi_population_used(c->population, &f);
+	if (c->population && !(r->kind & PSI_REC_AGAIN)) {
+		know(c, &v);
+		if (!v.hits.ignore) {
+			f = as_population_sees(c, &v);
+			psi_population_used(c->population, &f);
+		}
+	}
+	j = joins_put(&c->joins, r);
+	if (j && v.trust_generation) {
+		j->trust = v.asked;
+		j->trust_generation = v.trust_generation;
+	}
 }
 
+/* j: what waited for it; NULL: nothing did. */
 static void
-tell(struct psi_collector *c, const struct psi_rec *r, enum psi_event_type type)
+tell(struct psi_collector *c, const struct psi_rec *r, const struct join *j,
+	enum psi_event_type type)
 {
 	struct psi_verdict_known known;
 	struct psi_verdict verdict;
-	struct flow_view v = {.rec = r, .verdict = &verdict};
+	struct flow_view v = {.rec = r, .join = j, .verdict = &verdict};
 	struct psi_event_w w;
 
 	c->now_ns = PSI_MAX(c->now_ns, r->end_ns);
@@ -156,7 +180,7 @@ tell(struct psi_collector *c, const struct psi_rec *r, enum psi_event_type type)
 	known = (struct psi_verdict_known){.cert_status = v.trust.status, .pin = v.pin.pin};
 	psi_verdict_flow(r, &known, &verdict);
 	if (c->population && type == PSI_EVENT_TLS_FLOW) {
-		struct psi_pop_flow f = as_population_sees(&v);
+		struct psi_pop_flow f = as_population_sees(c, &v);
 
 		psi_population_flow(c->population, &f, &verdict);
 	}
@@ -196,6 +220,15 @@ merge(struct psi_rec *into, const struct psi_rec *end)
 }
 
 static void
+drop_join(struct psi_collector *c, uint64_t flow_id)
+{
+	struct join *j = joins_take(&c->joins, flow_id);
+
+	if (j)
+		joins_free(&c->joins, j);
+}
+
+static void
 on_flow(struct psi_collector *c, struct psi_rec *r)
 {
 	struct join *j;
@@ -203,30 +236,25 @@ on_flow(struct psi_collector *c, struct psi_rec *r)
 	psi_stat_inc(&c->stats, PSI_STAT_rec_taken);
 	if (r->kind & PSI_REC_HANDSHAKE) {
 		if (c->cfg.handshakes && !(r->kind & PSI_REC_AGAIN))
-			tell(c, r, PSI_EVENT_TLS_HANDSHAKE);
-		if (r->kind & PSI_REC_END)
-			tell(c, r, PSI_EVENT_TLS_FLOW);
-		else {
-			if (!(r->kind & PSI_REC_AGAIN))
-				tell_population(c, r);
-			joins_put(&c->joins, r);
-		}
-		if (!(r->kind & PSI_REC_END) || !(r->kind & PSI_REC_AGAIN))
+			tell(c, r, NULL, PSI_EVENT_TLS_HANDSHAKE);
+		if (!(r->kind & PSI_REC_END)) {
+			keep(c, r);
 			return;
-		j = joins_take(&c->joins, r->flow_id);
-		if (j)
-			joins_free(j);
+		}
+		tell(c, r, NULL, PSI_EVENT_TLS_FLOW);
+		if (r->kind & PSI_REC_AGAIN)
+			drop_join(c, r->flow_id);
 		return;
 	}
 	j = joins_take(&c->joins, r->flow_id);
 	if (!j) { /* what was known of its handshake had to be given up, or never arrived */
 		r->err = PSI_E_FULL;
-		tell(c, r, PSI_EVENT_TLS_FLOW);
+		tell(c, r, NULL, PSI_EVENT_TLS_FLOW);
 		return;
 	}
 	merge(&j->rec, r);
-	tell(c, &j->rec, PSI_EVENT_TLS_FLOW);
-	joins_free(j);
+	tell(c, &j->rec, j, PSI_EVENT_TLS_FLOW);
+	joins_free(&c->joins, j);
 }
 
 uint32_t

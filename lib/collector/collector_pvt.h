@@ -19,6 +19,10 @@ struct psi_collector;
 struct chain {
 	uint64_t key[2];
 	struct chain *hash_next, *newer, *older; /* in the hash table; in order of use */
+	uint64_t moved_at;	     /* when it last moved in that order, in uses of any chain */
+	struct psi_pop_flow seen;    /* what the population wants to know of it, once is_seen */
+	struct psi_pop_chain hashed; /* and what it makes of that */
+	bool is_seen;
 	int64_t not_before, not_after; /* of the leaf, seconds since 1970; INT64_MIN unreadable */
 	uint8_t serial_len, serial[PSI_X509_SERIAL_MAX]; /* of the leaf */
 	uint8_t raw; /* 1: a raw public key (RFC 7250), which nobody vouches for: cert_cnt counts it, der does not */
@@ -44,6 +48,7 @@ struct chains {
 	struct psi_x509_ctx *x509;
 	struct chain **bucket;
 	uint32_t bucket_cnt, cnt, max;
+	uint64_t uses;
 	struct chain *newest, *oldest;
 	uint8_t *bytes;	       /* CHAIN_LEN_MAX: one chain in one piece */
 	struct psi_x509 *cert; /* CHAIN_CERT_MAX of them, as they are read */
@@ -61,28 +66,45 @@ struct chain *chains_find(struct chains *s, const uint64_t key[2]);
 struct join {
 	uint64_t flow_id;
 	struct join *hash_next, *newer, *older;
-	struct psi_rec rec; /* with its pieces behind it */
+	struct psi_trust_result trust; /* of its server's chain */
+	uint64_t trust_generation;     /* the policy that said so; 0: nobody was asked */
+	uint32_t units;		       /* of memory */
+	struct psi_rec rec;	       /* with its pieces behind it */
 };
+
+#define JOIN_UNIT  256 /* joins are a multiple of so many bytes long */
+#define JOIN_SIZES ((sizeof(struct join) + PSI_REC_VAR_MAX) / JOIN_UNIT + 2)
+#define JOIN_SLAB  (2u << 20) /* a huge page, from which new ones are cut */
 
 struct joins {
 	struct psi_stats *stats;
 	struct join **bucket;
-	uint32_t bucket_cnt, cnt, max;
+	uint32_t bucket_cnt /* a power of two */, cnt, max;
 	struct join *newest, *oldest;
+	struct join
+		*spare[JOIN_SIZES]; /* by size in units: those that were freed, linked by older */
+	struct slab {
+		struct slab *before;
+	} * slab; /* the newest, which is cut from at slab_at */
+	uint32_t slab_at, slab_cnt, slab_max;
 };
 
 int joins_open(struct joins *s, uint32_t max, struct psi_stats *stats);
 void joins_close(struct joins *s);
-void joins_put(struct joins *s, const struct psi_rec *r);
+/* The join that now waits, its trust_generation 0; NULL without memory, counted. */
+struct join *joins_put(struct joins *s, const struct psi_rec *r);
 /* Takes the data of a flow out; NULL when there is none. The caller frees it with joins_free. */
 struct join *joins_take(struct joins *s, uint64_t flow_id);
-void joins_free(struct join *j);
+void joins_free(struct joins *s, struct join *j);
 
 /* What there is to say of a flow. chain, by dir: NULL when unknown. */
 struct flow_view {
 	const struct psi_rec *rec;
 	struct chain *chain[2];
+	const struct join *join; /* what was known of its first half; NULL: it had none */
 	struct psi_trust_result trust;
+	struct psi_trust_result asked; /* the same before what only this flow shows */
+	uint64_t trust_generation;     /* of the policy that was asked; 0: none */
 	struct psi_pin_result pin;
 	struct psi_match_hits hits;
 	bool own_ca;

@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The first half of a flow waits here for the second: handshake data, kept until the flow's end or until it is the
- * least recently made one and there is no more room. */
+ * least recently made one and there is no more room. Memory is cut from huge pages and kept by size: what was freed last,
+ * and is in a cache, is used next. */
 #include "collector_pvt.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 int
 joins_open(struct joins *s, uint32_t max, struct psi_stats *stats)
 {
 	s->stats = stats;
 	s->max = max;
-	s->bucket_cnt = max < 1024 ? 1024 : max;
+	for (s->bucket_cnt = 1024; s->bucket_cnt < max && s->bucket_cnt < 1u << 31;)
+		s->bucket_cnt *= 2;
+	/* what as many of the longest take, however sizes come and go */
+	s->slab_max = (uint32_t)PSI_MIN(
+		UINT32_MAX, 1 + (uint64_t)max / (JOIN_SLAB / JOIN_UNIT / JOIN_SIZES));
 	s->bucket = calloc(s->bucket_cnt, sizeof(*s->bucket));
 	return s->bucket ? 0 : -ENOMEM;
 }
@@ -19,7 +25,8 @@ joins_open(struct joins *s, uint32_t max, struct psi_stats *stats)
 static struct join **
 slot(struct joins *s, uint64_t flow_id)
 {
-	struct join **p = &s->bucket[(flow_id * 0x9e3779b97f4a7c15ull >> 20) % s->bucket_cnt];
+	uint64_t hash = flow_id * 0x9e3779b97f4a7c15ull >> 20;
+	struct join **p = &s->bucket[hash & (s->bucket_cnt - 1)];
 
 	while (*p && (*p)->flow_id != flow_id)
 		p = &(*p)->hash_next;
@@ -38,25 +45,92 @@ take(struct joins *s, struct join **p)
 	return j;
 }
 
+/* ---- memory ---- */
+
+static bool
+add_slab(struct joins *s)
+{
+	struct slab *n;
+
+	if (s->slab_cnt == s->slab_max)
+		return false;
+	n = aligned_alloc(JOIN_SLAB, JOIN_SLAB);
+	if (!n)
+		return false;
+	madvise(n, JOIN_SLAB, MADV_HUGEPAGE); /* no is an answer, too */
+	n->before = s->slab;
+	s->slab = n;
+	s->slab_cnt++;
+	s->slab_at = JOIN_UNIT;
+	return true;
+}
+
+static struct join *
+cut(struct joins *s, uint32_t n)
+{
+	struct join *j;
+
+	if ((!s->slab || s->slab_at + n * JOIN_UNIT > JOIN_SLAB) && !add_slab(s))
+		return NULL;
+	j = (struct join *)(void *)((uint8_t *)s->slab + s->slab_at);
+	s->slab_at += n * JOIN_UNIT;
+	j->units = n;
+	return j;
+}
+
+static struct join *
+reuse(struct joins *s, uint32_t n)
+{
+	struct join *j = s->spare[n];
+
+	if (j)
+		s->spare[n] = j->older;
+	return j;
+}
+
+/* Memory for a record of that length: one of that size that was freed, a new one, or a longer one that was freed. */
+static struct join *
+room(struct joins *s, uint32_t rec_len)
+{
+	uint32_t n = (uint32_t)(offsetof(struct join, rec) + rec_len + JOIN_UNIT - 1) / JOIN_UNIT;
+	struct join *j = reuse(s, n);
+
+	if (!j)
+		j = cut(s, n);
+	while (!j && ++n < JOIN_SIZES)
+		j = reuse(s, n);
+	return j;
+}
+
 void
+joins_free(struct joins *s, struct join *j)
+{
+	j->older = s->spare[j->units];
+	s->spare[j->units] = j;
+}
+
+/* ---- */
+
+struct join *
 joins_put(struct joins *s, const struct psi_rec *r)
 {
 	struct join **p = slot(s, r->flow_id), *j;
 
 	if (*p)
-		joins_free(take(s, p));
+		joins_free(s, take(s, p));
 	if (s->cnt == s->max && s->oldest) {
-		joins_free(take(s, slot(s, s->oldest->flow_id)));
+		joins_free(s, take(s, slot(s, s->oldest->flow_id)));
 		psi_stat_inc(s->stats, PSI_STAT_join_evicted);
 		p = slot(s, r->flow_id);
 	}
-	j = malloc(offsetof(struct join, rec) + r->len);
+	j = room(s, r->len);
 	if (!j) {
 		psi_stat_inc(s->stats, PSI_STAT_join_evicted);
-		return;
+		return NULL;
 	}
 	memcpy(&j->rec, r, r->len);
 	j->flow_id = r->flow_id;
+	j->trust_generation = 0;
 	j->hash_next = NULL;
 	*p = j;
 	j->newer = NULL;
@@ -64,6 +138,7 @@ joins_put(struct joins *s, const struct psi_rec *r)
 	*(s->newest ? &s->newest->newer : &s->oldest) = j;
 	s->newest = j;
 	s->cnt++;
+	return j;
 }
 
 struct join *
@@ -75,15 +150,13 @@ joins_take(struct joins *s, uint64_t flow_id)
 }
 
 void
-joins_free(struct join *j)
-{
-	free(j);
-}
-
-void
 joins_close(struct joins *s)
 {
-	while (s->oldest)
-		joins_free(take(s, slot(s, s->oldest->flow_id)));
+	while (s->slab) {
+		struct slab *before = s->slab->before;
+
+		free(s->slab);
+		s->slab = before;
+	}
 	free(s->bucket);
 }

@@ -30,29 +30,46 @@ certificates(const struct chain *chain, struct psi_trust_der *der)
 	return chain->cert_cnt;
 }
 
-/* The status of the server's chain, each distinct one checked once and then remembered. */
+/* What is to be said of a chain now, from the first half of the flow if the same was asked there, else from what is
+ * remembered of the chain, else from libcrypto. False: not now. */
+static bool
+ask_trust(const struct psi_policy *policy, struct flow_view *v, const struct psi_trust_query *q)
+{
+	const struct chain *chain = v->chain[PSI_S2C];
+	struct psi_trust_der der[CHAIN_CERT_MAX];
+	uint32_t cnt;
+
+	if (v->join && v->join->trust_generation == policy->generation) {
+		v->trust = v->join->trust;
+		return true;
+	}
+	if (psi_trust_find(policy->trust, q, &v->trust))
+		return true;
+	cnt = certificates(chain, der);
+	return psi_trust_check(policy->trust, q, der, cnt, &v->trust);
+}
+
+/* The status of the server's chain. */
 static void
 check_chain(struct psi_collector *c, struct flow_view *v)
 {
 	struct psi_trust_query q = {
 		.role = PSI_TRUST_SERVER, .time_s = (int64_t)(v->rec->start_ns / 1000000000ull)};
-	struct psi_trust *trust = c->cfg.policy ? c->cfg.policy->trust : NULL;
+	const struct psi_policy *policy = c->cfg.policy;
 	const struct chain *chain = v->chain[PSI_S2C];
-	struct psi_trust_der der[CHAIN_CERT_MAX];
-	uint32_t cnt;
 
 	v->trust = (struct psi_trust_result){.status = PSI_CERT_NOT_CHECKED};
 	if (!chain || !chain->cert_cnt || chain->raw)
 		return;
-	if (!trust) {
+	if (!policy || !policy->trust) {
 		v->trust.status = status_by_dates(chain, q.time_s);
 		return;
 	}
 	memcpy(q.key, chain->key, sizeof(q.key));
 	q.sni = psi_rec_piece(v->rec, PSI_VAR_SNI, &q.sni_len);
-	if (!psi_trust_find(trust, &q, &v->trust)) {
-		cnt = certificates(chain, der);
-		psi_trust_check(trust, &q, der, cnt, &v->trust);
+	if (ask_trust(policy, v, &q)) {
+		v->asked = v->trust;
+		v->trust_generation = policy->generation;
 	}
 	/* The issuer may be among what was not kept: that there is none must not be said. */
 	if (chain->cut && v->trust.findings & PSI_TRUST_missing_intermediate) {

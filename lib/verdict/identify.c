@@ -179,11 +179,23 @@ link_versions(struct psi_population *p, const struct psi_pop_flow *f, const stru
 	}
 }
 
+void
+psi_population_chain(
+	const struct psi_population *p, const struct psi_pop_flow *f, struct psi_pop_chain *out)
+{
+	out->named = f->issuer_len ? pop_hash(p->cfg.seed, f->issuer, f->issuer_len) : 0;
+	out->shown = f->spki ? pop_mix(pop_hash(p->cfg.seed, f->spki, 32),
+				       pop_mix(out->named, f->cert_cnt)) |
+				       1
+			     : 0;
+}
+
 bool
 pop_identify(struct psi_population *p, const struct psi_pop_flow *f, struct ids *id)
 {
 	const struct psi_rec *r = f->rec;
 	char name[PSI_FINDING_NAME_MAX];
+	struct psi_pop_chain chain;
 	struct shape shape;
 	uint16_t name_len;
 	uint32_t ja4_len;
@@ -199,11 +211,13 @@ pop_identify(struct psi_population *p, const struct psi_pop_flow *f, struct ids 
 	id->domain = domain_of(p->cfg.seed, name, name_len);
 	id->issuer_seen = f->issuer_len > 0;
 	shape = shape_of(r);
-	id->named = id->issuer_seen ? pop_hash(p->cfg.seed, f->issuer, f->issuer_len) : 0;
+	if (f->chain)
+		chain = *f->chain;
+	else
+		psi_population_chain(p, f, &chain);
+	id->named = chain.named;
 	if (f->spki)
-		id->ctx = pop_mix(pop_hash(p->cfg.seed, f->spki, 32),
-				  pop_mix(id->named, f->cert_cnt)) |
-			  1;
+		id->ctx = chain.shown;
 	else
 		id->ctx = shape.cert ? pop_mix(shape.cert, shape.verify) | 1 : 0;
 	if (id->issuer_seen) {

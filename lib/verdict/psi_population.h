@@ -79,12 +79,20 @@ void psi_population_close(struct psi_population *p);
 /* psi_population_tune: from now on attempts_min and report_confidence are those of cfg; nothing else of it is read. */
 void psi_population_tune(struct psi_population *p, const struct psi_population_config *cfg);
 
+/* What a chain is compared by. */
+struct psi_pop_chain {
+	uint64_t named; /* its issuer */
+	uint64_t shown; /* its key, issuer and number of certificates */
+};
+
 /* What is known of a flow beside its record. */
 struct psi_pop_flow {
 	const struct psi_rec *rec; /* with HANDSHAKE data */
 	const uint8_t *spki;	   /* SHA-256 of the key in the server's leaf; NULL: not visible */
 	const char *issuer;	   /* of the leaf, bytes from the wire */
-	const uint8_t *cert_name;  /* a name in the leaf, for hosts that no SNI names */
+	const struct psi_pop_chain
+		*chain; /* what psi_population_chain makes of this; NULL: it is worked out */
+	const uint8_t *cert_name; /* a name in the leaf, for hosts that no SNI names */
 	uint32_t issuer_len, cert_name_len;
 	uint32_t cert_cnt; /* certificates that the server sent */
 	uint32_t
@@ -95,6 +103,11 @@ struct psi_pop_flow {
 	bool own_ca;	      /* the operator's own inspection CA: that it intercepts is no news */
 	float weight;	      /* of the attempt, 1 neutral; 0: the flow counts nowhere */
 };
+
+/* psi_population_chain works out what f's spki, issuer and cert_cnt are compared by: the same for all flows that show the
+ * chain. */
+void psi_population_chain(
+	const struct psi_population *p, const struct psi_pop_flow *f, struct psi_pop_chain *out);
 
 /* psi_population_flow counts a flow that is over. v: in, what it shows by itself; out, what it shows beside all that was
  * seen before: class, confidence, evidence and reason are changed where the population knows better. */
