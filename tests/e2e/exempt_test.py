@@ -33,10 +33,12 @@ PINNED = 'api.bank.example'
 APPS = ['10.9.0.11', '10.9.0.12', '10.9.0.13']      # pin the bank's key
 BROWSERS = ['10.9.0.21', '10.9.0.22']               # pin nothing
 PORT = 9443
+PATIENCE = 240      # seconds; only what hangs takes so long
+END = b'the last packet of the capture'
 
 
 def run(*cmd, **kw):
-    p = subprocess.run(cmd, capture_output=True, timeout=60, **kw)
+    p = subprocess.run(cmd, capture_output=True, timeout=PATIENCE, **kw)
     if p.returncode:
         sys.exit('%s\n%s%s' % (' '.join(cmd), p.stdout.decode(), p.stderr.decode()))
     return p.stdout
@@ -93,7 +95,7 @@ class Page(http.server.BaseHTTPRequestHandler):
 class Server(http.server.ThreadingHTTPServer):
     """The handshake is the handler's, in its thread: a client that fails it holds nobody up."""
     def finish_request(self, request, address):
-        request.settimeout(10)
+        request.settimeout(PATIENCE)
         try:
             with self.tls.wrap_socket(request, server_side=True) as s:
                 self.RequestHandlerClass(s, address, self)
@@ -112,15 +114,20 @@ def serve(pki):
         threading.Thread(target=s.serve_forever, daemon=True).start()
 
 
+def wait_for(what, seen):
+    end = time.monotonic() + PATIENCE
+    while not seen():
+        if time.monotonic() > end:
+            sys.exit('waited in vain for ' + what)
+        time.sleep(0.05)
+
+
 class Net:
     """The clients' namespace is that of a sleeping process; it is linked to ours, where proxy and servers are."""
     def __init__(self):
-        self.peer = subprocess.Popen(['unshare', '-n', 'sleep', '600'])
+        self.peer = subprocess.Popen(['unshare', '-n', 'sleep', '3600'])
         ours = os.readlink('/proc/self/ns/net')
-        for _ in range(100):
-            if os.readlink('/proc/%d/ns/net' % self.peer.pid) != ours:
-                break
-            time.sleep(0.05)
+        wait_for('a namespace', lambda: os.readlink('/proc/%d/ns/net' % self.peer.pid) != ours)
         run('ip', 'link', 'set', 'lo', 'up')
         run('ip', 'link', 'add', 'wire0', 'type', 'veth', 'peer', 'name', 'wire1')
         run('ip', 'link', 'set', 'wire1', 'netns', str(self.peer.pid))
@@ -155,9 +162,8 @@ def redirect():
 
 def start(cmd, log, **kw):
     p = subprocess.Popen(cmd, stdout=log, stderr=log, **kw)
-    for _ in range(200):
-        if p.poll() is not None:
-            break
+    end = time.monotonic() + PATIENCE
+    while p.poll() is None and time.monotonic() < end:
         try:
             socket.create_connection(('10.9.0.1', PORT), 1).close()
             return p
@@ -226,7 +232,7 @@ def sslsplit(pki, base, exempt, log):
 def stop(p):
     p.send_signal(signal.SIGTERM)
     try:
-        p.wait(10)
+        p.wait(60)
     except subprocess.TimeoutExpired:
         p.kill()
         p.wait()
@@ -234,13 +240,13 @@ def stop(p):
 
 def visit(net, pki, address, host, app):
     """Returns curl's exit status and who issued the certificate that it was shown."""
-    cmd = ['curl', '-sv', '--noproxy', '*', '--max-time', '15', '--interface', address, '--cacert', pki('both.pem'), '--resolve',
+    cmd = ['curl', '-sv', '--noproxy', '*', '--max-time', '120', '--interface', address, '--cacert', pki('both.pem'), '--resolve',
            '%s:443:%s' % (host, HOSTS[host]), 'https://%s/' % host]
     if app:
         cmd += ['--tls-max', '1.2']
         if host == PINNED:
             cmd += ['--pinnedpubkey', pki.pin]
-    p = subprocess.run(net.inside(*cmd), capture_output=True, timeout=30)
+    p = subprocess.run(net.inside(*cmd), capture_output=True, timeout=PATIENCE)
     issuer = [x.split('issuer:')[1].strip() for x in p.stderr.decode().splitlines() if 'issuer:' in x]
     return p.returncode, (issuer or ['?'])[0]
 
@@ -256,6 +262,26 @@ def visits(net, pki):
                 kind = 'app' if address in APPS else 'browser'
                 seen.setdefault((kind, host), set()).add(visit(net, pki, address, host, kind == 'app'))
     return seen
+
+
+class Dump:
+    """tcpdump. The kernel gives it packets a block at a time, up to a second later, and what is in the block when it is
+    stopped is lost: so the capture ends with a packet of its own, and nobody stops before that one is in the file."""
+    def __init__(self, net, pcap):
+        self.net, self.pcap = net, pcap
+        self.proc = subprocess.Popen(net.inside('tcpdump', '-i', 'wire1', '-U', '-w', pcap, 'tcp port 443 or udp port 9'),
+                                     stderr=subprocess.PIPE)
+        self.proc.stderr.readline()
+
+    def has_ended(self):
+        with open(self.pcap, 'rb') as f:
+            return END in f.read()
+
+    def stop(self):
+        self.net(sys.executable, '-c', 'import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(%r, ("10.9.0.1", 9))'
+                 % END)
+        wait_for('the end of the capture', self.has_ended)
+        stop(self.proc)
 
 
 def check(seen, what, want):
@@ -277,11 +303,9 @@ def tour(name, net, pki, d):
     pcap, events, exempt = (os.path.join(base, x) for x in ('capture.pcap', 'events.jsonl', 'exempt'))
     log = open(os.path.join(d, name + '.log'), 'w+b')
     proxy = globals()[name](pki, base, None, log)
-    dump = subprocess.Popen(net.inside('tcpdump', '-i', 'wire1', '-U', '-w', pcap, 'tcp', 'port', '443'), stderr=subprocess.PIPE)
-    dump.stderr.readline()
+    dump = Dump(net, pcap)
     seen = visits(net, pki)
-    time.sleep(1)
-    stop(dump)
+    dump.stop()
     stop(proxy)
     # 90: CURLE_SSL_PINNEDPUBKEYNOTMATCH
     check(seen, name + ' before', expected((90, 'CN=Test Office CA'), (0, 'CN=Test Office CA')))
