@@ -12,6 +12,7 @@
 
 #define QUEUE_BYTES (32u << 20)
 #define RING_BYTES  (64u << 20)
+#define HUGE_PAGE   ((size_t)1 << 21)
 
 static const char *const names[ST_CNT] = {[ST_RECEIVE] = "receive",
 	[ST_DECODE] = "decode",
@@ -167,7 +168,7 @@ engine_drain(struct engine *e)
 
 /* ---- set-up ---- */
 
-/* Room for the flows of a scenario. Tables three quarters full, as docs/design/flow.md advises. */
+/* Room for the flows of a scenario. Tables four fifths full, as docs/design/flow.md advises. */
 static void
 sizes(struct engine *e, const struct options *o)
 {
@@ -176,7 +177,7 @@ sizes(struct engine *e, const struct options *o)
 	psi_worker_defaults(&e->wc);
 	e->wc.huge = !o->no_huge;
 	if (o->scenario == SC_ESTABLISHED) {
-		e->wc.flow.max = (uint32_t)((uint64_t)flows * 4 / 3 + 1024);
+		e->wc.flow.max = (uint32_t)((uint64_t)flows * 5 / 4 + 1024);
 		e->wc.conn_max = flows + 1024;
 	} else {
 		/* closed connections wait two seconds for stragglers, at whatever rate they come; no more than there
@@ -188,17 +189,22 @@ sizes(struct engine *e, const struct options *o)
 	}
 }
 
+/* The table alone, in huge pages as a worker has it. */
 static int
 open_flows(struct engine *e, struct psi_err *err)
 {
-	e->flow_len = psi_flow_footprint(&e->wc.flow);
-	e->flow_mem = mmap(NULL, e->flow_len, PROT_READ | PROT_WRITE,
+	uint8_t *p;
+
+	e->flow_len = psi_flow_footprint(&e->wc.flow) + HUGE_PAGE;
+	p = mmap(NULL, e->flow_len, PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (e->flow_mem == MAP_FAILED) {
-		e->flow_mem = NULL;
+	if (p == MAP_FAILED)
 		return psi_err_set(err, -ENOMEM, "no memory for %u flows", e->wc.flow.max);
-	}
-	e->flows = psi_flow_init(e->flow_mem, &e->wc.flow, &e->stats, flow_gone, e);
+	e->flow_mem = p;
+	p += -(uintptr_t)p % HUGE_PAGE;
+	if (e->wc.huge)
+		madvise(p, e->flow_len - HUGE_PAGE, MADV_HUGEPAGE);
+	e->flows = psi_flow_init(p, &e->wc.flow, &e->stats, flow_gone, e);
 	return e->flows ? 0
 			: psi_err_set(err, -EINVAL, "no table can have room for %u flows",
 				  e->wc.flow.max);
@@ -292,6 +298,8 @@ engine_open(struct engine *e, enum stage stage, const struct options *o, unsigne
 	if (stage < ST_WORKER)
 		return 0;
 	e->queue_mem = aligned_alloc(128, QUEUE_BYTES);
+	if (e->queue_mem) /* in use from now on, not while the memory of flows is measured */
+		memset(e->queue_mem, 0, QUEUE_BYTES);
 	if (!e->queue_mem || psi_handoff_init(&e->queue, e->queue_mem, QUEUE_BYTES) != 0)
 		return psi_err_set(err, -ENOMEM, "no memory for a queue");
 	if (stage > ST_WORKER && open_collector(e, o, err) != 0)

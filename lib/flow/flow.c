@@ -60,17 +60,43 @@ match(const struct tags *tags, uint16_t tag)
 	return mask;
 }
 
+/* Ways that a flow can have. */
+static inline uint32_t
+free_ways(const struct tags *tags)
+{
+	return match(tags, TAG_FREE) | match(tags, TAG_LEFT);
+}
+
+/* No flow of bucket b is in another one. */
+static inline bool
+all_at_home(const struct psi_flow_table *t, uint32_t b)
+{
+	return match(&t->tags[b], TAG_FREE) != 0;
+}
+
+static inline bool
+has_strangers(const struct states *s)
+{
+	uint64_t any = 0, v;
+
+	for (unsigned int i = 0; i < WAYS; i += 8) {
+		memcpy(&v, &s->way[i], 8);
+		any |= v;
+	}
+	return any & UINT64_C(0x0101010101010101) * STRANGER;
+}
+
 /* The lowest state in a full bucket; *mask: which ways have it. */
 static inline unsigned int
 lowest(const struct states *s, uint32_t *mask)
 {
-	unsigned int low = s->way[0];
+	unsigned int low = PSI_FLOW_STATE_CNT;
 
-	for (unsigned int w = 1; w < WAYS; w++)
-		low = PSI_MIN(low, s->way[w]);
+	for (unsigned int w = 0; w < WAYS; w++)
+		low = PSI_MIN(low, s->way[w] & (STRANGER - 1u));
 	*mask = 0;
 	for (unsigned int w = 0; w < WAYS; w++)
-		*mask |= (uint32_t)(s->way[w] == low) << w;
+		*mask |= (uint32_t)((s->way[w] & (STRANGER - 1u)) == low) << w;
 	return low;
 }
 
@@ -86,23 +112,29 @@ psi_flow_prefetch_entry(const struct psi_flow_table *t, uint32_t hash)
 {
 	uint32_t b = bucket_of(t, hash);
 	uint32_t mask = match(&t->tags[b], tag_of(hash));
-	struct psi_flow *f = &t->entries[(size_t)b * WAYS];
+	struct psi_flow *f;
 
+	if (psi_unlikely(!mask) && !all_at_home(t, b)) {
+		uint32_t after = bucket_after(t, b);
+
+		mask = match(&t->tags[after], tag_of(hash));
+		b = mask || !free_ways(&t->tags[b]) ? after : b;
+	}
 	if (psi_unlikely(!mask)) {
 		__builtin_prefetch(&t->states[b]);
 		__builtin_prefetch(&t->due[b]);
-		mask = match(&t->tags[b], TAG_FREE);
+		mask = free_ways(&t->tags[b]);
 	}
+	f = &t->entries[(size_t)b * WAYS];
 	if (mask)
 		f += __builtin_ctz(mask);
 	__builtin_prefetch(f, 1);
 	return f;
 }
 
-struct psi_flow *
-psi_flow_find(struct psi_flow_table *t, const struct psi_tuple *key, uint32_t hash)
+static inline struct psi_flow *
+find_in(const struct psi_flow_table *t, uint32_t b, const struct psi_tuple *key, uint32_t hash)
 {
-	uint32_t b = bucket_of(t, hash);
 	struct psi_flow *bucket = &t->entries[(size_t)b * WAYS];
 
 	for (uint32_t mask = match(&t->tags[b], tag_of(hash)); mask; mask &= mask - 1) {
@@ -112,6 +144,15 @@ psi_flow_find(struct psi_flow_table *t, const struct psi_tuple *key, uint32_t ha
 			return f;
 	}
 	return NULL;
+}
+
+struct psi_flow *
+psi_flow_find(struct psi_flow_table *t, const struct psi_tuple *key, uint32_t hash)
+{
+	uint32_t b = bucket_of(t, hash);
+	struct psi_flow *f = find_in(t, b, key, hash);
+
+	return f || all_at_home(t, b) ? f : find_in(t, bucket_after(t, b), key, hash);
 }
 
 /* ---- timeouts ---- */
@@ -150,31 +191,55 @@ index_of(const struct psi_flow_table *t, const struct psi_flow *f)
 	return (size_t)(f - t->entries);
 }
 
+/* stranger: STRANGER or 0. */
 static inline void
-set_state(struct psi_flow_table *t, size_t i, enum psi_flow_state state)
+set_state(struct psi_flow_table *t, size_t i, enum psi_flow_state state, uint8_t stranger)
 {
 	t->entries[i].state = (uint8_t)state;
-	t->states[i / WAYS].way[i % WAYS] = (uint8_t)state;
+	t->states[i / WAYS].way[i % WAYS] = (uint8_t)state | stranger;
+}
+
+static inline uint8_t
+stranger_at(const struct psi_flow_table *t, size_t i)
+{
+	return t->states[i / WAYS].way[i % WAYS] & STRANGER;
 }
 
 void
 psi_flow_set_state(struct psi_flow_table *t, struct psi_flow *f, enum psi_flow_state state)
 {
+	size_t i = index_of(t, f);
+
 	PSI_ASSERT(f->state != PSI_FLOW_FREE && state != PSI_FLOW_FREE,
 		"a flow is freed by psi_flow_free only");
-	set_state(t, index_of(t, f), state);
-	bring_forward(t, index_of(t, f) / WAYS, due_of(t, f));
+	set_state(t, i, state, stranger_at(t, i));
+	bring_forward(t, i / WAYS, due_of(t, f));
+}
+
+/* The last stranger of bucket b went: the one before has all of its flows at home. */
+static void
+all_came_home(struct psi_flow_table *t, uint32_t b)
+{
+	struct tags *tags = &t->tags[bucket_before(t, b)];
+
+	for (uint32_t mask = match(tags, TAG_LEFT); mask; mask &= mask - 1)
+		tags->way[__builtin_ctz(mask)] = TAG_FREE;
 }
 
 void
 psi_flow_free(struct psi_flow_table *t, struct psi_flow *f)
 {
 	size_t i = index_of(t, f);
+	uint32_t b = (uint32_t)(i / WAYS);
+	uint8_t stranger = stranger_at(t, i);
+	bool at_home = all_at_home(t, b) || !has_strangers(&t->states[bucket_after(t, b)]);
 
 	PSI_ASSERT(f->state != PSI_FLOW_FREE, "a flow is freed once");
-	set_state(t, i, PSI_FLOW_FREE);
-	t->tags[i / WAYS].way[i % WAYS] = TAG_FREE;
+	set_state(t, i, PSI_FLOW_FREE, 0);
+	t->tags[b].way[i % WAYS] = at_home ? TAG_FREE : TAG_LEFT;
 	t->alive--;
+	if (stranger && !has_strangers(&t->states[b]))
+		all_came_home(t, b);
 }
 
 /* Looks at one bucket and dates its next look. */
@@ -186,7 +251,7 @@ age_bucket(struct psi_flow_table *t, uint32_t b)
 	for (unsigned int w = 0; w < WAYS; w++) {
 		struct psi_flow *f = &t->entries[(size_t)b * WAYS + w];
 
-		if (t->tags[b].way[w] == TAG_FREE)
+		if (t->tags[b].way[w] < TAG_FLOW)
 			continue;
 		if (idle_ms(f, t->now_ms) > t->timeout_ms[f->state]) {
 			t->gone(t->ctx, f, PSI_FLOW_WHY_IDLE);
@@ -242,26 +307,73 @@ oldest(const struct psi_flow_table *t, uint32_t b, uint32_t mask, uint32_t hash)
 	return way;
 }
 
-/* Frees a way of the full bucket b for a flow of that state: what is past its timeout, else the oldest of the lowest
- * state. Returns the free ways, none when all in it are worth more. */
-static uint32_t
-make_room(struct psi_flow_table *t, uint32_t b, uint32_t hash, enum psi_flow_state state)
+/* Whether bucket b has a free way, now that what is past its timeout is given up. */
+static bool
+has_room(struct psi_flow_table *t, uint32_t b)
 {
-	struct psi_flow *f;
-	uint32_t mask;
-	unsigned int low;
+	if (free_ways(&t->tags[b]))
+		return true;
+	return !due_before((uint32_t)(t->now_ms >> DUE_SHIFT), t->due[b]) && age_bucket(t, b);
+}
 
-	if (!due_before((uint32_t)(t->now_ms >> DUE_SHIFT), t->due[b]) && age_bucket(t, b))
-		return match(&t->tags[b], TAG_FREE);
-	low = lowest(&t->states[b], &mask);
+/* The bucket, b or the one after it, both full, of which something is given up for a flow of that state: the one with
+ * the lowest, but b when what is lowest there is worth next to nothing. The oldest of that state goes. Returns
+ * false when all in them are worth more. */
+static bool
+make_room(struct psi_flow_table *t, uint32_t *b, uint32_t hash, enum psi_flow_state state)
+{
+	uint32_t mask, other_mask, after = bucket_after(t, *b);
+	unsigned int low = lowest(&t->states[*b], &mask), other;
+	struct psi_flow *f;
+
+	if (low > PSI_FLOW_HALF_OPEN) {
+		other = lowest(&t->states[after], &other_mask);
+		if (other < low) {
+			low = other;
+			mask = other_mask;
+			*b = after;
+		}
+	}
 	if (low > state)
-		return 0;
+		return false;
 	if (low == PSI_FLOW_HANDSHAKE)
 		psi_stat_inc(t->stats, PSI_STAT_flow_evicted_handshake);
-	f = &t->entries[(size_t)b * WAYS + oldest(t, b, mask, hash)];
+	f = &t->entries[(size_t)*b * WAYS + oldest(t, *b, mask, hash)];
 	t->gone(t->ctx, f, PSI_FLOW_WHY_EVICTED);
 	psi_flow_free(t, f);
-	return match(&t->tags[b], TAG_FREE);
+	return true;
+}
+
+/* Where a new flow goes: its own bucket, or, if that is nearly full, the next one while that is less so. *b: which. */
+static bool
+find_room(struct psi_flow_table *t, uint32_t *b, uint32_t hash, enum psi_flow_state state)
+{
+	uint32_t after = bucket_after(t, *b);
+	int room = __builtin_popcount(free_ways(&t->tags[*b]));
+
+	if (room > CROWDED)
+		return true;
+	if (__builtin_popcount(free_ways(&t->tags[after])) > room) {
+		*b = after;
+		return true;
+	}
+	if (has_room(t, *b))
+		return true;
+	if (has_room(t, after)) {
+		*b = after;
+		return true;
+	}
+	return make_room(t, b, hash, state);
+}
+
+/* Bucket b has flows elsewhere from now on. */
+static void
+some_left(struct psi_flow_table *t, uint32_t b)
+{
+	struct tags *tags = &t->tags[b];
+
+	for (uint32_t mask = match(tags, TAG_FREE); mask; mask &= mask - 1)
+		tags->way[__builtin_ctz(mask)] = TAG_LEFT;
 }
 
 struct psi_flow *
@@ -269,24 +381,23 @@ psi_flow_get(struct psi_flow_table *t, const struct psi_tuple *key, uint32_t has
 	enum psi_flow_state state, uint64_t now_ms, bool *made)
 {
 	struct psi_flow *f = psi_flow_find(t, key, hash);
-	uint32_t b = bucket_of(t, hash), mask;
+	uint32_t home = bucket_of(t, hash), b = home;
 	size_t i;
 
 	t->now_ms = now_ms;
 	*made = false;
 	if (f)
 		return f;
-	mask = match(&t->tags[b], TAG_FREE);
-	if (!mask)
-		mask = make_room(t, b, hash, state);
-	if (!mask)
+	if (!find_room(t, &b, hash, state))
 		return NULL;
-	i = (size_t)b * WAYS + (unsigned int)__builtin_ctz(mask);
+	i = (size_t)b * WAYS + (unsigned int)__builtin_ctz(free_ways(&t->tags[b]));
 	f = &t->entries[i];
 	*f = (struct psi_flow){
 		.tuple = *key, .last_ms = (uint32_t)now_ms, .cold = PSI_FLOW_COLD_NONE};
 	t->tags[b].way[i % WAYS] = tag_of(hash);
-	set_state(t, i, state);
+	set_state(t, i, state, b == home ? 0 : STRANGER);
+	if (b != home)
+		some_left(t, home);
 	bring_forward(t, b, due_of(t, f));
 	t->alive++;
 	*made = true;
@@ -309,7 +420,7 @@ struct psi_flow *
 psi_flow_at(struct psi_flow_table *t, uint32_t i)
 {
 	PSI_ASSERT(i < psi_flow_slots(t), "an entry of this table");
-	return t->tags[i / WAYS].way[i % WAYS] == TAG_FREE ? NULL : &t->entries[i];
+	return t->tags[i / WAYS].way[i % WAYS] < TAG_FLOW ? NULL : &t->entries[i];
 }
 
 uint32_t

@@ -81,7 +81,7 @@ psi_flow_stop(struct psi_flow_table *t)
 	for (size_t i = 0; i < (size_t)t->bucket_cnt * WAYS; i++) {
 		struct psi_flow *f = &t->entries[i];
 
-		if (t->tags[i / WAYS].way[i % WAYS] == TAG_FREE)
+		if (t->tags[i / WAYS].way[i % WAYS] < TAG_FLOW)
 			continue;
 		t->gone(t->ctx, f, PSI_FLOW_WHY_STOP);
 		psi_flow_free(t, f);

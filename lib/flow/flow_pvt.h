@@ -7,8 +7,12 @@
 
 enum {
 	WAYS = 32,
-	TAG_FREE = 0,  /* no flow has this tag */
-	DUE_SHIFT = 8, /* due times are kept in units of 256 ms: 32 bits of them last 34 years */
+	TAG_FREE = 0,	 /* no flow has this tag, nor the next */
+	TAG_LEFT = 1,	 /* free as well, but flows of this bucket are in the next one */
+	TAG_FLOW = 2,	 /* the lowest of a flow */
+	STRANGER = 0x80, /* beside a state: the flow is of the bucket before */
+	CROWDED = 4,	 /* free ways at which a bucket begins to share with the next */
+	DUE_SHIFT = 8,	 /* due times are kept in units of 256 ms: 32 bits of them last 34 years */
 	DUE_NEVER = 1 << 30,
 	KEY_CNT = 8,
 	VICTIM_LOOKS = 8,   /* entries whose age is compared when one has to go */
@@ -26,8 +30,10 @@ struct states {
 } __attribute__((aligned(32)));
 
 /* In memory: this, then the entries, the tags, the states, the due times. Way w of bucket b is entry b * WAYS + w.
- * Invariants: tags[b].way[w] is TAG_FREE exactly when that entry's state is PSI_FLOW_FREE, else the tag of its hash;
- * states[b].way[w] is the entry's state;
+ * Invariants: tags[b].way[w] is TAG_FREE or TAG_LEFT exactly when that entry's state is PSI_FLOW_FREE, else the tag of
+ * its hash;
+ * states[b].way[w] is the entry's state, and STRANGER when its flow is of bucket b - 1;
+ * where there are strangers, no tag of the bucket before is TAG_FREE; where there are none, none of it is TAG_LEFT;
  * due[b] is not later than the first moment at which an entry of b could have outlived its timeout. */
 struct psi_flow_table {
 	struct psi_flow *entries;
@@ -50,13 +56,26 @@ bucket_of(const struct psi_flow_table *t, uint32_t hash)
 	return (uint32_t)((uint64_t)hash * t->bucket_cnt >> 32);
 }
 
+/* Where the flows of b go when it is full; b itself when there is no other. */
+static inline uint32_t
+bucket_after(const struct psi_flow_table *t, uint32_t b)
+{
+	return b + 1 == t->bucket_cnt ? 0 : b + 1;
+}
+
+static inline uint32_t
+bucket_before(const struct psi_flow_table *t, uint32_t b)
+{
+	return b ? b - 1 : t->bucket_cnt - 1;
+}
+
 /* The bucket is chosen by the upper bits, so the lower ones are as good as independent of it. */
 static inline uint16_t
 tag_of(uint32_t hash)
 {
 	uint16_t tag = (uint16_t)hash;
 
-	return (uint16_t)(tag + (tag == TAG_FREE));
+	return tag < TAG_FLOW ? (uint16_t)(tag + TAG_FLOW) : tag;
 }
 
 #endif
