@@ -398,6 +398,22 @@ pull_up(struct rte_mbuf *m)
 	}
 }
 
+/* put_room_before: bytes that are lent (a capture's) have no room behind them. An mbuf that has goes in front; with
+ * none left the datagram stays as it is, and is seen as far as its first piece goes. */
+static struct rte_mbuf *
+put_room_before(struct rte_mbuf *m)
+{
+	struct rte_mbuf *n = rte_pktmbuf_alloc(m->pool);
+
+	if (!n)
+		return m;
+	n->next = m;
+	n->nb_segs = (uint16_t)(m->nb_segs + 1);
+	n->pkt_len = m->pkt_len;
+	m->nb_segs = 1;
+	return n;
+}
+
 /* was_refused: rte_ip_frag had no place for m, and has put it on the row of the dead. */
 static bool
 was_refused(const struct psi_frag *f, const struct rte_mbuf *m)
@@ -441,6 +457,8 @@ finish(struct psi_frag *f, struct rte_mbuf *whole, bool v6)
 	if (whole->pkt_len > UINT16_MAX + (v6 ? sizeof(struct rte_ipv6_hdr) : 0))
 		return drop(f, whole, PSI_STAT_pkt_drop_frag_malformed);
 	psi_stat_inc(f->stats, PSI_STAT_frag_joined);
+	if (!rte_pktmbuf_tailroom(whole))
+		whole = put_room_before(whole);
 	pull_up(whole);
 	return whole;
 }
