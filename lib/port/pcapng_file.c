@@ -14,13 +14,12 @@ enum block {
 	BLOCK_SECTION = 0x0a0d0d0a,
 };
 
-#define MAGIC 0x1a2b3c4du
-#define BLOCK_LEN_MAX \
-	(CAPTURE_SNAP_MAX + 65536u) /* of a block that is kept: a packet and its options */
-#define SKIP_LEN_MAX (256u << 20)   /* of one that is passed over: decryption secrets may be long */
-#define IFACE_MAX    4096
-#define OPT_TSRESOL  9
-#define OPT_TSOFFSET 14
+#define MAGIC	      0x1a2b3c4du
+#define BLOCK_LEN_MAX CAPTURE_RECORD_MAX /* of a block that is kept */
+#define SKIP_LEN_MAX  (256u << 20) /* of one that is passed over: decryption secrets may be long */
+#define IFACE_MAX     4096
+#define OPT_TSRESOL   9
+#define OPT_TSOFFSET  14
 
 struct iface {
 	enum psi_link link;
@@ -33,12 +32,12 @@ struct iface {
 
 struct pcapng_file {
 	struct capture_reader ops;
-	FILE *stream;
-	uint64_t done; /* bytes read so far */
+	struct feed *feed;
+	uint64_t done; /* bytes taken so far */
 	bool swapped;  /* the section has the other byte order */
 	uint32_t iface_cnt;
 	struct iface *iface;
-	uint8_t *block; /* BLOCK_LEN_MAX */
+	uint8_t *block; /* the body of the current one, where the feed has it */
 };
 
 /* ---- numbers in the section's byte order ---- */
@@ -72,17 +71,20 @@ get64(const struct pcapng_file *f, const uint8_t *p)
 
 /* ---- blocks ---- */
 
-/* Exactly n bytes. 1; 0 at the end of the file and none of them was there; negative when it ends within them. */
+/* The next n bytes at *p, until the next call. 1; 0 at the end of the file and none of them was there; negative when
+ * it ends within them. */
 static int
-read_bytes(struct pcapng_file *f, void *p, size_t n, struct psi_err *err)
+take_bytes(struct pcapng_file *f, size_t n, uint8_t **p, struct psi_err *err)
 {
-	size_t got = fread(p, 1, n, f->stream);
+	size_t got = PSI_MIN(feed_want(f->feed, n), n);
 
+	*p = f->feed->at;
+	f->feed->at += got;
 	f->done += got;
-	if (got == n)
+	if (psi_likely(got == n))
 		return 1;
-	if (ferror(f->stream))
-		return psi_err_set(err, -EIO, "cannot read: %s", strerror(errno));
+	if (f->feed->error)
+		return psi_err_set(err, -EIO, "cannot read: %s", strerror(f->feed->error));
 	if (!got)
 		return 0;
 	return psi_err_set(
@@ -92,9 +94,11 @@ read_bytes(struct pcapng_file *f, void *p, size_t n, struct psi_err *err)
 static int
 skip_bytes(struct pcapng_file *f, uint32_t n, struct psi_err *err)
 {
+	uint8_t *p;
+
 	while (n) {
 		uint32_t piece = PSI_MIN(n, BLOCK_LEN_MAX);
-		int rc = read_bytes(f, f->block, piece, err);
+		int rc = take_bytes(f, piece, &p, err);
 
 		if (rc <= 0)
 			return rc ? rc : psi_err_set(err, -EBADMSG, "the file ends within a block");
@@ -107,10 +111,10 @@ skip_bytes(struct pcapng_file *f, uint32_t n, struct psi_err *err)
 static int
 on_section(struct pcapng_file *f, struct psi_err *err)
 {
-	uint8_t h
-		[16]; /* length, magic, version, and the first half of the section's length, which is not needed */
+	/* length, magic, version, and the first half of the section's length, which is not needed */
+	uint8_t *h;
 	uint32_t magic, len;
-	int rc = read_bytes(f, h, sizeof(h), err);
+	int rc = take_bytes(f, 16, &h, err);
 
 	if (rc <= 0)
 		return rc ? rc
@@ -213,6 +217,7 @@ on_packet(struct pcapng_file *f, uint32_t iface, uint64_t stamp, uint32_t cap_le
 	p->cap_len = cap_len;
 	p->wire_len = wire_len;
 	p->link = i->link;
+	p->in_block = true;
 	return 2;
 }
 
@@ -261,15 +266,15 @@ static int
 read_block(struct pcapng_file *f, struct capture_packet *p, struct psi_err *err)
 {
 	uint32_t type, len, again;
-	uint8_t h[4];
-	int rc = read_bytes(f, h, 4, err);
+	uint8_t *h;
+	int rc = take_bytes(f, 4, &h, err);
 
 	if (rc <= 0)
 		return rc;
 	type = get32(f, h);
 	if (type == BLOCK_SECTION) /* reads the same in both byte orders */
 		return on_section(f, err);
-	rc = read_bytes(f, h, 4, err);
+	rc = take_bytes(f, 4, &h, err);
 	if (rc <= 0)
 		return rc ? rc : psi_err_set(err, -EBADMSG, "the file ends within a block");
 	len = get32(f, h);
@@ -277,7 +282,7 @@ read_block(struct pcapng_file *f, struct capture_packet *p, struct psi_err *err)
 		return psi_err_set(err, -EBADMSG, "a block of type 0x%x and %u bytes", type, len);
 	if (!is_kept(type))
 		return skip_bytes(f, len - 8, err);
-	rc = read_bytes(f, f->block, len - 8, err);
+	rc = take_bytes(f, len - 8, &f->block, err);
 	if (rc <= 0)
 		return rc ? rc : psi_err_set(err, -EBADMSG, "the file ends within a block");
 	again = get32(f, f->block + len - 12);
@@ -306,31 +311,24 @@ close_file(struct capture_reader *r)
 {
 	struct pcapng_file *f = (struct pcapng_file *)r;
 
-	fclose(f->stream);
 	free(f->iface);
-	free(f->block);
 	free(f);
 }
 
 struct capture_reader *
-open_pcapng_file(FILE *stream, struct psi_err *err)
+open_pcapng_file(struct feed *feed, struct psi_err *err)
 {
 	struct pcapng_file *f = calloc(1, sizeof(*f));
 
-	if (!f) {
+	if (f)
+		f->iface = calloc(IFACE_MAX, sizeof(*f->iface));
+	if (!f || !f->iface) {
 		psi_err_set(err, -ENOMEM, "no memory");
-		fclose(stream);
+		free(f);
 		return NULL;
 	}
-	f->stream = stream;
+	f->feed = feed;
 	f->ops.next = next;
 	f->ops.close = close_file;
-	f->iface = calloc(IFACE_MAX, sizeof(*f->iface));
-	f->block = malloc(BLOCK_LEN_MAX);
-	if (!f->iface || !f->block) {
-		psi_err_set(err, -ENOMEM, "no memory");
-		close_file(&f->ops);
-		return NULL;
-	}
 	return &f->ops;
 }

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Packet buffers for captures: a mempool made by hand, since DPDK makes one only after loading every driver it has,
  * which costs more than reading a small capture does. A stack: what was given back last is in the cache. An element is
- * made when it is taken for the first time, so that a capture which needs few touches little memory. */
-#include "psi_port.h"
+ * made when it is taken for the first time, so that a capture which needs few touches little memory.
+ *
+ * An mbuf either has its bytes in the room behind it, as any, or they are lent: its buf_addr points into a block of a
+ * capture's bytes, without head- or tailroom, until it comes back. One thread has it all, so that counting who uses a
+ * block is an addition. */
+#include "port_pvt.h"
 
 #include <stdlib.h>
 
@@ -10,6 +14,13 @@
 
 struct stack {
 	uint8_t *mem; /* the elements, each behind its header */
+	uint8_t *blocks;
+	size_t blocks_len; /* all together */
+	uint32_t block_shift;
+	uint32_t free_block_cnt;
+	uint8_t free_block[BLOCK_CNT]; /* indices; the last one freed is taken first */
+	uint32_t
+		block_use[BLOCK_CNT]; /* the mbufs that point into it, and the feed that fills it */
 	uint32_t made, cnt;
 	void *free[];
 };
@@ -45,13 +56,31 @@ take(struct rte_mempool *mp, void **obj, unsigned int n)
 	return 0;
 }
 
+static void
+unuse_block(struct stack *s, size_t off)
+{
+	size_t i = off >> s->block_shift;
+
+	if (--s->block_use[i] == 0)
+		s->free_block[s->free_block_cnt++] = (uint8_t)i;
+}
+
 static int
 give(struct rte_mempool *mp, void *const *obj, unsigned int n)
 {
 	struct stack *s = mp->pool_data;
 
-	for (unsigned int i = 0; i < n; i++)
-		s->free[s->cnt++] = obj[i];
+	for (unsigned int i = 0; i < n; i++) {
+		struct rte_mbuf *m = obj[i];
+		size_t off = (uintptr_t)m->buf_addr - (uintptr_t)s->blocks;
+
+		if (off < s->blocks_len) {
+			unuse_block(s, off);
+			m->buf_addr = m + 1;
+			m->buf_len = rte_pktmbuf_data_room_size(mp);
+		}
+		s->free[s->cnt++] = m;
+	}
 	return 0;
 }
 
@@ -86,22 +115,102 @@ ops_index(void)
 	return index;
 }
 
+/* ---- blocks ---- */
+
+uint32_t
+pool_block_bytes(const struct rte_mempool *mp)
+{
+	const struct stack *s = mp->pool_data;
+
+	return 1u << s->block_shift;
+}
+
+bool
+pool_has_block(const struct rte_mempool *mp)
+{
+	const struct stack *s = mp->pool_data;
+
+	return s->free_block_cnt > 0;
+}
+
+uint8_t *
+pool_block_take(struct rte_mempool *mp)
+{
+	struct stack *s = mp->pool_data;
+	uint8_t i;
+
+	if (!s->free_block_cnt)
+		return NULL;
+	i = s->free_block[--s->free_block_cnt];
+	s->block_use[i] = 1;
+	return s->blocks + ((size_t)i << s->block_shift);
+}
+
+void
+pool_block_drop(struct rte_mempool *mp, uint8_t *block)
+{
+	struct stack *s = mp->pool_data;
+
+	unuse_block(s, (size_t)(block - s->blocks));
+}
+
+void
+pool_lend(struct rte_mempool *mp, struct rte_mbuf *m, uint8_t *p, uint16_t len)
+{
+	struct stack *s = mp->pool_data;
+
+	s->block_use[(size_t)(p - s->blocks) >> s->block_shift]++;
+	m->buf_addr = p;
+	m->buf_len = len;
+	m->data_off = 0;
+	m->data_len = len;
+}
+
+/* ---- set-up ---- */
+
+static struct stack *
+stack_open(uint32_t cnt, size_t elt, uint32_t block_bytes, uint32_t block_cnt)
+{
+	struct stack *s = calloc(1, sizeof(*s) + cnt * sizeof(s->free[0]));
+
+	if (!s)
+		return NULL;
+	s->mem = aligned_alloc(RTE_CACHE_LINE_SIZE, cnt * (ELT_HDR + elt));
+	s->block_shift = (uint32_t)__builtin_ctz(block_bytes);
+	s->blocks_len = (size_t)block_cnt << s->block_shift;
+	s->blocks = aligned_alloc(RTE_CACHE_LINE_SIZE, s->blocks_len);
+	while (s->free_block_cnt < block_cnt) { /* the first one is taken first */
+		s->free_block[s->free_block_cnt] = (uint8_t)(block_cnt - 1 - s->free_block_cnt);
+		s->free_block_cnt++;
+	}
+	return s;
+}
+
+static void
+stack_close(struct stack *s)
+{
+	if (!s)
+		return;
+	free(s->blocks);
+	free(s->mem);
+	free(s);
+}
+
 struct rte_mempool *
-psi_port_pool_open(uint32_t cnt, uint16_t room)
+pool_open(uint32_t cnt, uint16_t room, uint32_t block_bytes, uint32_t block_cnt)
 {
 	struct rte_pktmbuf_pool_private priv = {.mbuf_data_room_size = room};
 	size_t elt = sizeof(struct rte_mbuf) + RTE_ALIGN_CEIL(room, RTE_CACHE_LINE_SIZE);
 	size_t size =
 		sizeof(struct rte_mempool) + RTE_ALIGN_CEIL(sizeof(priv), RTE_CACHE_LINE_SIZE);
 	struct rte_mempool *mp = aligned_alloc(RTE_CACHE_LINE_SIZE, size);
-	struct stack *s = calloc(1, sizeof(*s) + cnt * sizeof(s->free[0]));
+	struct stack *s = stack_open(cnt, elt, block_bytes, block_cnt);
 	int ops = ops_index();
 
-	if (s)
-		s->mem = aligned_alloc(RTE_CACHE_LINE_SIZE, cnt * (ELT_HDR + elt));
-	if (!mp || !s || !s->mem || ops < 0) {
-		free(s ? s->mem : NULL);
-		free(s);
+	PSI_ASSERT(block_cnt <= BLOCK_CNT && (block_bytes & (block_bytes - 1)) == 0,
+		"blocks are few, and their size is a power of two");
+	if (!mp || !s || !s->mem || !s->blocks || ops < 0) {
+		stack_close(s);
 		free(mp);
 		return NULL;
 	}
@@ -120,13 +229,16 @@ psi_port_pool_open(uint32_t cnt, uint16_t room)
 	return mp;
 }
 
+struct rte_mempool *
+psi_port_pool_open(uint32_t cnt, uint16_t room)
+{
+	return pool_open(cnt, room, BLOCK_BYTES, BLOCK_CNT);
+}
+
 void
 psi_port_pool_close(struct rte_mempool *mp)
 {
-	struct stack *s = mp ? mp->pool_data : NULL;
-
-	if (s)
-		free(s->mem);
-	free(s);
+	if (mp)
+		stack_close(mp->pool_data);
 	free(mp);
 }

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A capture file as a port: packets are copied into mbufs, longer ones into chains of them. */
+/* A capture file as a port: mbufs point to where the packets were read to. When packets that are held have all blocks,
+ * the following ones are copied into mbufs' own room, longer ones into chains of them, until a block is free again. */
 #include "port_pvt.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pcap/pcap.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 struct psi_port {
+	struct feed *feed;
 	struct capture_reader *reader;
 	char *path;
 	struct rte_mempool *pool;
@@ -47,39 +50,40 @@ link_of(int linktype, enum psi_link *link, struct psi_err *err)
 	return false;
 }
 
-/* open_reader tells the formats apart by their first byte and gives it back. */
-static struct capture_reader *
-open_reader(FILE *f, struct psi_err *err)
+/* The formats differ in their first byte. */
+struct capture_reader *
+open_capture(struct feed *f, struct psi_err *err)
 {
-	int c = getc(f);
-
-	if (c == EOF) {
-		psi_err_set(err, -ENODATA, "%s", ferror(f) ? strerror(errno) : "the file is empty");
-		fclose(f);
+	if (!feed_want(f, 1)) {
+		psi_err_set(
+			err, -ENODATA, "%s", f->error ? strerror(f->error) : "the file is empty");
 		return NULL;
 	}
-	ungetc(c, f);
-	return c == 0x0a ? open_pcapng_file(f, err) : open_pcap_file(f, err);
+	return *f->at == 0x0a ? open_pcapng_file(f, err) : open_pcap_file(f, err);
 }
 
 struct psi_port *
 psi_port_open_pcap(const char *path, struct rte_mempool *pool, struct psi_err *err)
 {
 	struct psi_port *p = calloc(1, sizeof(*p));
-	FILE *f = strcmp(path, "-") == 0 ? fdopen(dup(STDIN_FILENO), "rb") : fopen(path, "rb");
+	int fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
 	struct stat st;
 
-	if (!p || !f || !(p->path = strdup(path))) {
+	if (!p || fd < 0 || !(p->path = strdup(path))) {
 		psi_err_set(err, -errno, "%s: %s", path, strerror(errno));
-		if (f)
-			fclose(f);
+		if (fd >= 0)
+			close(fd);
 		free(p);
 		return NULL;
 	}
-	if (fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode))
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		p->size = st.st_size;
 	p->pool = pool;
-	p->reader = open_reader(f, err);
+	p->feed = feed_open(fd, pool);
+	if (p->feed)
+		p->reader = open_capture(p->feed, err);
+	else
+		psi_err_set(err, -ENOBUFS, "no memory to read it into");
 	if (!p->reader) {
 		psi_err_wrap(err, -EIO, "%s: byte offset 0", path);
 		psi_port_close(p);
@@ -95,6 +99,7 @@ psi_port_close(struct psi_port *p)
 		return;
 	if (p->reader)
 		p->reader->close(p->reader);
+	feed_close(p->feed);
 	free(p->path);
 	free(p);
 }
@@ -121,33 +126,45 @@ read_ahead(struct psi_port *p)
 	return false;
 }
 
-/* Copies a packet into a chain of mbufs. NULL when the pool is empty, which is a leak of ours: the worker bounds what
- * it holds below the pool's size. */
-static struct rte_mbuf *
-to_mbuf(struct psi_port *p, const uint8_t *bytes, uint32_t len)
+/* Puts the packet into a chain of mbufs that begins with first: by reference, or as a copy. False when the pool is
+ * empty, which is a leak of ours: the worker bounds what it holds below the pool's size. */
+static bool
+fill(struct psi_port *p, struct rte_mbuf *first, const struct capture_packet *pkt)
 {
-	struct rte_mbuf *first = rte_pktmbuf_alloc(p->pool), *last = first;
+	bool lent = pkt->in_block && pkt->cap_len && pool_has_block(p->pool);
+	uint32_t left = pkt->cap_len, n;
+	uint8_t *bytes = pkt->data;
+	struct rte_mbuf *last = first;
 
-	if (!first)
-		return NULL;
+	rte_pktmbuf_reset(first);
+	first->pkt_len = pkt->cap_len;
 	for (;;) {
-		uint32_t n = PSI_MIN(len, rte_pktmbuf_tailroom(last));
-
-		memcpy(rte_pktmbuf_mtod(last, uint8_t *), bytes, n);
-		last->data_len = (uint16_t)n;
-		first->pkt_len += n;
-		bytes += n;
-		len -= n;
-		if (!len)
-			return first;
-		last->next = rte_pktmbuf_alloc(p->pool);
-		if (!last->next) {
-			rte_pktmbuf_free(first);
-			return NULL;
+		if (lent) {
+			n = PSI_MIN(left, UINT16_MAX);
+			pool_lend(p->pool, last, bytes, (uint16_t)n);
+		} else {
+			n = PSI_MIN(left, rte_pktmbuf_tailroom(last));
+			memcpy(rte_pktmbuf_mtod(last, uint8_t *), bytes, n);
+			last->data_len = (uint16_t)n;
 		}
+		bytes += n;
+		left -= n;
+		if (psi_likely(!left))
+			return true;
+		last->next = rte_pktmbuf_alloc(p->pool);
+		if (!last->next)
+			return false;
 		last = last->next;
 		first->nb_segs++;
 	}
+}
+
+static void
+out_of_buffers(struct psi_port *p)
+{
+	p->status = psi_err_set(&p->err, -ENOBUFS, "%s: out of packet buffers at packet %llu",
+		p->path, (unsigned long long)p->packets);
+	p->has_ahead = false;
 }
 
 uint16_t
@@ -156,18 +173,18 @@ psi_port_rx(struct psi_port *p, struct rte_mbuf **m, uint64_t *ts_ns, uint32_t *
 {
 	uint16_t n = 0;
 
+	if (rte_mempool_get_bulk(p->pool, (void **)m, max) != 0) {
+		out_of_buffers(p);
+		return 0;
+	}
 	while (n < max && read_ahead(p)) {
 		uint64_t ts = p->ahead.ts_ns;
 
 		if (n && (p->ahead.link != *link ||
 				 (ts > ts_ns[0] && ts - ts_ns[0] > PSI_PORT_BURST_NS)))
 			break;
-		m[n] = to_mbuf(p, p->ahead.data, p->ahead.cap_len);
-		if (!m[n]) {
-			p->status = psi_err_set(&p->err, -ENOBUFS,
-				"%s: out of packet buffers at packet %llu", p->path,
-				(unsigned long long)p->packets);
-			p->has_ahead = false;
+		if (!fill(p, m[n], &p->ahead)) {
+			out_of_buffers(p);
 			break;
 		}
 		*link = p->ahead.link;
@@ -176,6 +193,7 @@ psi_port_rx(struct psi_port *p, struct rte_mbuf **m, uint64_t *ts_ns, uint32_t *
 		p->has_ahead = false;
 		n++;
 	}
+	rte_pktmbuf_free_bulk(m + n, max - n);
 	return n;
 }
 
