@@ -2,7 +2,8 @@
 /* psi_trust.h: a certificate chain as sent -> its status against the operator's roots, and what else is odd about it.
  *
  * libcrypto builds and checks the path (RFC 5280); that part does not depend on the flow and is done once per distinct
- * chain, then kept in a bounded LRU for a time. What depends on the flow is judged per call from what is kept: dates and
+ * chain, then kept in a bounded LRU for a time. Of leaves that one CA issued by one template only the first has its path
+ * checked; of the others, the signature. What depends on the flow is judged per call from what is kept: dates and
  * revocation against packet time, names against the SNI (RFC 6125, RFC 9525).
  * Status bits are those of cert_status.def, each true by itself:
  *   VALID              a path to one of our roots, nothing against it now. With SELF_SIGNED: the leaf itself is a root
@@ -77,6 +78,8 @@ struct psi_trust_count {
 	uint32_t cached;
 	uint64_t hits, misses, evicted;
 	uint64_t refused; /* not checked: beyond checks_max */
+	uint64_t
+		alike; /* of misses: answered by one signature, from a chain that differs in its leaf's particulars */
 };
 
 struct psi_trust;

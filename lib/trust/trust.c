@@ -163,8 +163,9 @@ psi_trust_check(struct psi_trust *t, const struct psi_trust_query *q,
 	}
 	e = &t->entry[i];
 	e->checked_s = q->time_s;
-	path_check(
-		t, q->role, q->time_s, chain, PSI_MIN(cnt, (uint32_t)PSI_TRUST_CHAIN_MAX), &e->v);
+	cnt = PSI_MIN(cnt, (uint32_t)PSI_TRUST_CHAIN_MAX);
+	if (!kind_check(t, q->role, q->time_s, chain, cnt, &e->v))
+		path_check(t, q->role, q->time_s, chain, cnt, &e->v);
 	judge(&e->v, q, out);
 	return true;
 }
@@ -180,6 +181,7 @@ psi_trust_count(const struct psi_trust *t, struct psi_trust_count *out)
 		.misses = t->misses,
 		.evicted = t->evicted,
 		.refused = t->refused,
+		.alike = t->alike,
 	};
 }
 

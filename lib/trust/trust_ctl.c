@@ -276,11 +276,12 @@ make(struct psi_trust *t, const struct psi_trust_config *cfg)
 	t->newest = t->oldest = NONE;
 	t->store = X509_STORE_new();
 	t->reader = psi_x509_open();
+	t->kinds = kinds_open();
 	t->entry = calloc(t->max, sizeof(*t->entry));
 	t->bucket = malloc(buckets * sizeof(*t->bucket));
 	if (t->bucket)
 		memset(t->bucket, 0xff, buckets * sizeof(*t->bucket));
-	return t->store && t->reader && t->entry && t->bucket;
+	return t->store && t->reader && t->kinds && t->entry && t->bucket;
 }
 
 struct psi_trust *
@@ -314,6 +315,7 @@ psi_trust_close(struct psi_trust *t)
 	free(t->anchor);
 	free(t->entry);
 	free(t->bucket);
+	kinds_close(t->kinds);
 	psi_x509_close(t->reader);
 	X509_STORE_free(t->store);
 	free(t);

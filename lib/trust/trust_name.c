@@ -58,8 +58,8 @@ psi_trust_name_matches(
 	return same(presented + 1, presented_len - 1, dot, host_len - label);
 }
 
-static uint32_t
-put(uint8_t *to, uint32_t at, const uint8_t *p, uint32_t len)
+uint32_t
+name_put(uint8_t *to, uint32_t at, const uint8_t *p, uint32_t len)
 {
 	uint16_t n = (uint16_t)len;
 
@@ -101,11 +101,11 @@ names_of(const struct psi_trust *t, const X509 *leaf, struct verdict *v)
 	}
 	while (psi_x509_san_next(f, &at, &kind, &p, &len))
 		if (kind == PSI_SAN_DNS) {
-			v->names_len = put(v->names, v->names_len, p, len);
+			v->names_len = name_put(v->names, v->names_len, p, len);
 			v->has_dns = true;
 		}
 	if (!v->has_dns && cn_len > 0 && cn_len <= 255)
-		v->names_len = put(v->names, v->names_len, cn, (uint32_t)cn_len);
+		v->names_len = name_put(v->names, v->names_len, cn, (uint32_t)cn_len);
 	OPENSSL_free(cn);
 }
 

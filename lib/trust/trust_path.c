@@ -17,6 +17,7 @@ struct sent {
 	X509 *cert[PSI_TRUST_CHAIN_MAX]; /* those that could be read, in the order sent */
 	uint32_t cnt;
 	STACK_OF(X509) * others; /* all but the first */
+	STACK_OF(X509) * path;	 /* that was found; NULL when there was more than one to try */
 };
 
 /* The callback's view. */
@@ -28,7 +29,7 @@ struct hearing {
 		no_ca; /* bit per depth: said to be no CA, which is said again as its being unfit for the purpose */
 };
 
-static int64_t
+int64_t
 seconds(const ASN1_TIME *at)
 {
 	struct tm tm;
@@ -123,8 +124,16 @@ take(struct psi_trust *t, const struct psi_trust_der *chain, uint32_t cnt, struc
 }
 
 static void
+drop_path(struct sent *s)
+{
+	sk_X509_pop_free(s->path, X509_free);
+	s->path = NULL;
+}
+
+static void
 give(struct sent *s)
 {
+	drop_path(s);
 	sk_X509_free(s->others);
 	for (uint32_t i = 0; i < s->cnt; i++)
 		X509_free(s->cert[i]);
@@ -318,7 +327,7 @@ path_root(const STACK_OF(X509) * path, struct verdict *v)
 }
 
 static bool
-verify(struct psi_trust *t, enum psi_trust_role role, int64_t time_s, const struct sent *s,
+verify(struct psi_trust *t, enum psi_trust_role role, int64_t time_s, struct sent *s,
 	STACK_OF(X509) * others, struct verdict *v)
 {
 	struct hearing h = {.v = v, .no_roots = t->roots == 0};
@@ -344,6 +353,8 @@ verify(struct psi_trust *t, enum psi_trust_role role, int64_t time_s, const stru
 			add(v, PSI_CERT_UNKNOWN, PSI_TRUST_other);
 		path_dates(X509_STORE_CTX_get0_chain(ctx), v);
 		path_root(X509_STORE_CTX_get0_chain(ctx), v);
+		if (others == s->others)
+			s->path = X509_STORE_CTX_get1_chain(ctx);
 	}
 	X509_STORE_CTX_free(ctx);
 	return ok;
@@ -363,7 +374,7 @@ has_twin(const struct sent *s, uint32_t i)
 /* libcrypto follows the first issuer whose name fits, and does not come back when that leads nowhere. Where the list has
  * two of a name, the path is tried again without one of them, so that "no path" is true. */
 static bool
-verify_any(struct psi_trust *t, enum psi_trust_role role, int64_t time_s, const struct sent *s,
+verify_any(struct psi_trust *t, enum psi_trust_role role, int64_t time_s, struct sent *s,
 	struct verdict *v)
 {
 	struct verdict before = *v;
@@ -379,6 +390,7 @@ verify_any(struct psi_trust *t, enum psi_trust_role role, int64_t time_s, const 
 			continue;
 		if (tries++ == TRIES_MAX)
 			break;
+		drop_path(s);
 		fewer = sk_X509_dup(s->others);
 		if (fewer)
 			sk_X509_delete_ptr(fewer, s->cert[i]);
@@ -401,6 +413,13 @@ self_signed(X509 *leaf, struct verdict *v)
 		v->status |= PSI_CERT_INVALID_SIGNATURE;
 }
 
+uint32_t
+long_validity(bool ca, int64_t from, int64_t to)
+{
+	/* both ends are part of it: RFC 5280 4.1.2.5 */
+	return !ca && to - from + 1 > LONG_VALIDITY_S ? PSI_TRUST_long_validity : 0;
+}
+
 static void
 leaf_dates(X509 *leaf, struct verdict *v)
 {
@@ -412,9 +431,7 @@ leaf_dates(X509 *leaf, struct verdict *v)
 	}
 	v->leaf_from = from;
 	v->leaf_to = to;
-	if (!X509_check_ca(leaf) &&
-		to - from + 1 > LONG_VALIDITY_S) /* both ends are part of it: RFC 5280 4.1.2.5 */
-		v->findings |= PSI_TRUST_long_validity;
+	v->findings |= long_validity(X509_check_ca(leaf), from, to);
 }
 
 void
@@ -444,6 +461,8 @@ path_check(struct psi_trust *t, enum psi_trust_role role, int64_t time_s,
 		v->has_root = false;
 	if (!v->has_root)
 		memset(v->root_spki, 0, sizeof(v->root_spki));
+	if (s.path)
+		kind_learn(t, time_s, s.cert[0], s.others, s.path, v);
 	give(&s);
 	ERR_clear_error();
 }

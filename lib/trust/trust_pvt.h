@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* trust_pvt.h: shared by the .c files of this module. trust.c: cache and the judgement per call; trust_path.c: libcrypto's
- * part, once per chain; trust_name.c: names; trust_ctl.c: loading. */
+ * part, once per chain; trust_kind.c: chains that differ from one checked before in their leaf's particulars only;
+ * trust_leaf.c: reads those; trust_name.c: names; trust_ctl.c: loading. */
 #ifndef TRUST_PVT_H
 #define TRUST_PVT_H
 
@@ -47,6 +48,8 @@ struct anchor {
 	long len;
 };
 
+struct kinds;
+
 struct psi_trust {
 	X509_STORE *store;
 	struct anchor *anchor;
@@ -58,7 +61,8 @@ struct psi_trust {
 	int64_t ttl_s;
 	uint32_t max, used, bucket_mask;
 	uint32_t newest, oldest;
-	uint64_t hits, misses, evicted, refused;
+	uint64_t hits, misses, evicted, refused, alike;
+	struct kinds *kinds;
 	uint32_t checks_max, checks; /* in this second */
 	int64_t second;
 	uint32_t *bucket;
@@ -69,9 +73,43 @@ struct psi_trust {
 void path_check(struct psi_trust *t, enum psi_trust_role role, int64_t time_s,
 	const struct psi_trust_der *chain, uint32_t cnt, struct verdict *v);
 
+/* seconds: since 1970, INT64_MIN when unreadable. long_validity: the finding, or 0; ca: the certificate may issue. */
+int64_t seconds(const ASN1_TIME *at);
+uint32_t long_validity(bool ca, int64_t from, int64_t to);
+
+#define LEAF_SAME_MAX 2048
+
+/* A leaf as trust_leaf.c reads it. */
+struct leaf {
+	uint8_t same[LEAF_SAME_MAX]; /* what decides over its path, alike in all leaves of a kind */
+	uint32_t same_len;
+	int curve;		    /* NID of its key's; NID_undef: RSA */
+	struct psi_trust_der point; /* of such a key */
+	struct psi_trust_der names; /* subjectAltName's entries */
+	struct psi_trust_der signed_part, sig;
+	int64_t from, to;
+};
+
+/* leaf_read: false for all but everyday leaves: then nothing in l counts. l points into the bytes.
+ * leaf_names: its DNS names as struct verdict keeps them, at most names.len bytes; returns how many. */
+bool leaf_read(struct leaf *l, const struct psi_trust_der *der);
+uint32_t leaf_names(const struct leaf *l, uint8_t *to);
+
+/* kind_check: path_check's answer, if that has been given for a leaf of this kind with the same issuers. False: ask
+ * path_check. kind_learn: what path_check found, of the chain that kind_check was asked about just before. */
+struct kinds *kinds_open(void);
+void kinds_close(struct kinds *s);
+uint32_t kinds_cnt(const struct kinds *s);
+bool kind_check(struct psi_trust *t, enum psi_trust_role role, int64_t time_s,
+	const struct psi_trust_der *chain, uint32_t cnt, struct verdict *v);
+void kind_learn(struct psi_trust *t, int64_t time_s, X509 *leaf, STACK_OF(X509) * others,
+	STACK_OF(X509) * path, const struct verdict *v);
+
 /* want_roots decodes the roots that a path through x, if only its name, may need. */
 void want_roots(struct psi_trust *t, const X509 *x);
 
+/* name_put: one name into a verdict's list at at; returns where the next goes. */
+uint32_t name_put(uint8_t *to, uint32_t at, const uint8_t *p, uint32_t len);
 /* names_of keeps the leaf's names (t->fields has been read) in v. names_judge: the name_ findings for a host. */
 void names_of(const struct psi_trust *t, const X509 *leaf, struct verdict *v);
 uint32_t names_judge(const struct verdict *v, const uint8_t *host, uint32_t len);
