@@ -95,6 +95,18 @@ chains_find(struct chains *s, const uint64_t key[2])
 	return c;
 }
 
+struct chain *
+chains_look(struct chains *s, const uint64_t key[2])
+{
+	return *slot(s, key);
+}
+
+void
+chains_want(const struct chains *s, const uint64_t key[2])
+{
+	__builtin_prefetch(&s->bucket[key[0] % s->bucket_cnt]);
+}
+
 /* The message body in one piece; what is beyond CHAIN_LEN_MAX is left out. Gives the references back. */
 static uint32_t
 gather(struct chains *s, const struct psi_handoff_chain *m)

@@ -114,11 +114,9 @@ look_at_chain(const struct psi_collector *c, struct chain *chain)
 	chain->is_seen = true;
 }
 
-/* What the population wants to know of a flow. */
-static struct psi_pop_flow
-as_population_sees(const struct psi_collector *c, const struct flow_view *v)
+struct psi_pop_flow
+as_population_looks(const struct psi_collector *c, const struct psi_rec *r, struct chain *chain)
 {
-	struct chain *chain = v->chain[PSI_S2C];
 	struct psi_pop_flow f = {0};
 
 	if (chain && chain->issuer) {
@@ -126,7 +124,18 @@ as_population_sees(const struct psi_collector *c, const struct flow_view *v)
 			look_at_chain(c, chain);
 		f = chain->seen;
 	}
-	f.rec = v->rec;
+	f.rec = r;
+	return f;
+}
+
+/* What the population wants to know of a flow. */
+static struct psi_pop_flow
+as_population_sees(const struct psi_collector *c, const struct flow_view *v)
+{
+	struct psi_pop_flow f = as_population_looks(c, v->rec, v->chain[PSI_S2C]);
+
+	f.ahead = v->ahead;
+	f.who = v->join ? &v->join->who : NULL;
 	f.cert_status = v->trust.status;
 	f.name_mismatch = v->trust.findings & PSI_TRUST_name_mismatch;
 	f.wrong_use = v->trust.findings & PSI_TRUST_wrong_eku;
@@ -140,34 +149,28 @@ as_population_sees(const struct psi_collector *c, const struct flow_view *v)
 /* A flow that goes on waits for its end with what is known of its certificates. Data that went both ways already is what
  * others are compared with from now on. */
 static void
-keep(struct psi_collector *c, const struct psi_rec *r)
+keep(struct psi_collector *c, const struct psi_rec *r, const struct psi_pop_ahead *ahead)
 {
-	struct flow_view v = {.rec = r};
+	struct flow_view v = {.rec = r, .ahead = ahead, .join = joins_put(&c->joins, r)};
 	struct psi_pop_flow f;
-	struct join *j;
 
-	if (c->population && !(r->kind & PSI_REC_AGAIN)) {
-		know(c, &v);
-		if (!v.hits.ignore) {
-			f = as_population_sees(c, &v);
-			psi_population_used(c->population, &f);
-		}
-	}
-	j = joins_put(&c->joins, r);
-	if (j && v.trust_generation) {
-		j->trust = v.asked;
-		j->trust_generation = v.trust_generation;
-	}
+	if (!c->population || r->kind & PSI_REC_AGAIN)
+		return;
+	know(c, &v);
+	if (v.hits.ignore)
+		return;
+	f = as_population_sees(c, &v);
+	psi_population_used(c->population, &f);
 }
 
 /* j: what waited for it; NULL: nothing did. */
 static void
-tell(struct psi_collector *c, const struct psi_rec *r, const struct join *j,
-	enum psi_event_type type)
+tell(struct psi_collector *c, const struct psi_rec *r, struct join *j,
+	const struct psi_pop_ahead *ahead, enum psi_event_type type)
 {
 	struct psi_verdict_known known;
 	struct psi_verdict verdict;
-	struct flow_view v = {.rec = r, .join = j, .verdict = &verdict};
+	struct flow_view v = {.rec = r, .ahead = ahead, .join = j, .verdict = &verdict};
 	struct psi_event_w w;
 
 	c->now_ns = PSI_MAX(c->now_ns, r->end_ns);
@@ -228,20 +231,21 @@ drop_join(struct psi_collector *c, uint64_t flow_id)
 		joins_free(&c->joins, j);
 }
 
+/* ahead: of the flow as far as it is known before this record; NULL: not worked out. */
 static void
-on_flow(struct psi_collector *c, struct psi_rec *r)
+on_flow(struct psi_collector *c, struct psi_rec *r, const struct psi_pop_ahead *ahead)
 {
 	struct join *j;
 
 	psi_stat_inc(&c->stats, PSI_STAT_rec_taken);
 	if (r->kind & PSI_REC_HANDSHAKE) {
 		if (c->cfg.handshakes && !(r->kind & PSI_REC_AGAIN))
-			tell(c, r, NULL, PSI_EVENT_TLS_HANDSHAKE);
+			tell(c, r, NULL, NULL, PSI_EVENT_TLS_HANDSHAKE);
 		if (!(r->kind & PSI_REC_END)) {
-			keep(c, r);
+			keep(c, r, ahead);
 			return;
 		}
-		tell(c, r, NULL, PSI_EVENT_TLS_FLOW);
+		tell(c, r, NULL, ahead, PSI_EVENT_TLS_FLOW);
 		if (r->kind & PSI_REC_AGAIN)
 			drop_join(c, r->flow_id);
 		return;
@@ -249,31 +253,39 @@ on_flow(struct psi_collector *c, struct psi_rec *r)
 	j = joins_take(&c->joins, r->flow_id);
 	if (!j) { /* what was known of its handshake had to be given up, or never arrived */
 		r->err = PSI_E_FULL;
-		tell(c, r, NULL, PSI_EVENT_TLS_FLOW);
+		tell(c, r, NULL, NULL, PSI_EVENT_TLS_FLOW);
 		return;
 	}
 	merge(&j->rec, r);
-	tell(c, &j->rec, j, PSI_EVENT_TLS_FLOW);
+	tell(c, &j->rec, j, j->who.known ? ahead : NULL, PSI_EVENT_TLS_FLOW);
 	joins_free(&c->joins, j);
+}
+
+static void
+take(struct psi_collector *c, struct ahead *a)
+{
+	switch (a->type) {
+	case PSI_HANDOFF_FLOW: on_flow(c, a->p, a->has_pop ? &a->pop : NULL); break;
+	case PSI_HANDOFF_CHAIN: chains_add(&c->chains, a->p); break;
+	case PSI_HANDOFF_MARK:
+		if (c->cfg.mark)
+			c->cfg.mark(c->cfg.ctx, a->p);
+		break;
+	}
 }
 
 uint32_t
 psi_collector_poll(struct psi_collector *c, struct psi_handoff *q, uint32_t max)
 {
-	enum psi_handoff_type type;
-	uint32_t n, len;
-	void *p;
+	struct ahead a[AHEAD_MAX];
+	uint32_t n = 0, cnt;
 
-	for (n = 0; n < max && (p = psi_handoff_peek(q, &type, &len)); n++) {
-		switch (type) {
-		case PSI_HANDOFF_FLOW: on_flow(c, p); break;
-		case PSI_HANDOFF_CHAIN: chains_add(&c->chains, p); break;
-		case PSI_HANDOFF_MARK:
-			if (c->cfg.mark)
-				c->cfg.mark(c->cfg.ctx, p);
-			break;
+	while (n < max && (cnt = look_ahead(c, q, a, max - n)) > 0) {
+		for (uint32_t i = 0; i < cnt; i++) {
+			take(c, &a[i]);
+			psi_handoff_consume(q);
 		}
-		psi_handoff_consume(q);
+		n += cnt;
 	}
 	return n;
 }

@@ -59,13 +59,17 @@ int chains_open(struct chains *s, uint32_t max, struct psi_stats *stats);
 void chains_close(struct chains *s);
 /* Parses what a worker sent, unless it is known, and releases the references. */
 void chains_add(struct chains *s, const struct psi_handoff_chain *m);
-/* The chain of a key, NULL when it is not (or no longer) known. */
+/* The chain of a key, NULL when it is not (or no longer) known. chains_look does not count it as used.
+ * chains_want asks for the memory that leads to it. */
 struct chain *chains_find(struct chains *s, const uint64_t key[2]);
+struct chain *chains_look(struct chains *s, const uint64_t key[2]);
+void chains_want(const struct chains *s, const uint64_t key[2]);
 
 /* Handshake data that waits for the end of its flow. */
 struct join {
 	uint64_t flow_id;
 	struct join *hash_next, *newer, *older;
+	struct psi_pop_who who;	       /* what the population made of it */
 	struct psi_trust_result trust; /* of its server's chain */
 	uint64_t trust_generation;     /* the policy that said so; 0: nobody was asked */
 	uint32_t units;		       /* of memory */
@@ -91,20 +95,25 @@ struct joins {
 
 int joins_open(struct joins *s, uint32_t max, struct psi_stats *stats);
 void joins_close(struct joins *s);
-/* The join that now waits, its trust_generation 0; NULL without memory, counted. */
+/* The join that now waits, nothing known of it yet; NULL without memory, counted. */
 struct join *joins_put(struct joins *s, const struct psi_rec *r);
 /* Takes the data of a flow out; NULL when there is none. The caller frees it with joins_free. */
 struct join *joins_take(struct joins *s, uint64_t flow_id);
 void joins_free(struct joins *s, struct join *j);
+/* joins_look: the join of a flow, which goes on waiting. joins_want asks for the memory that leads to it, joins_want_first
+ * for the join that it probably is. */
+struct join *joins_look(struct joins *s, uint64_t flow_id);
+void joins_want(const struct joins *s, uint64_t flow_id);
+void joins_want_first(const struct joins *s, uint64_t flow_id);
 
 /* What there is to say of a flow. chain, by dir: NULL when unknown. */
 struct flow_view {
 	const struct psi_rec *rec;
 	struct chain *chain[2];
-	const struct join *join; /* what was known of its first half; NULL: it had none */
+	const struct psi_pop_ahead *ahead; /* NULL: nothing was worked out before */
+	struct join
+		*join; /* keeps what is known from the first record to the last; NULL: only one */
 	struct psi_trust_result trust;
-	struct psi_trust_result asked; /* the same before what only this flow shows */
-	uint64_t trust_generation;     /* of the policy that was asked; 0: none */
 	struct psi_pin_result pin;
 	struct psi_match_hits hits;
 	bool own_ca;
@@ -112,6 +121,18 @@ struct flow_view {
 		news; /* what the host's key teaches; PSI_PINS_NEWS_NONE until it was asked */
 	const struct psi_verdict *verdict;
 };
+
+/* ahead.c: records that wait in a queue, whose memory is asked for before the first of them is looked at. */
+#define AHEAD_MAX 8
+struct ahead {
+	void *p; /* in the queue */
+	uint32_t len;
+	enum psi_handoff_type type;
+	bool has_pop; /* pop is good */
+	struct psi_pop_ahead pop;
+};
+uint32_t look_ahead(struct psi_collector *c, const struct psi_handoff *q, struct ahead a[AHEAD_MAX],
+	uint32_t max);
 
 /* known.c: fills in all but verdict and news. host_of: the name that a flow is for; NULL when it names none.
  * learn_key: the host's key into the store of keys seen, if there is one. */
@@ -121,6 +142,9 @@ void learn_key(struct psi_collector *c, struct flow_view *v);
 
 /* news.c: findings that this flow suffices for. */
 void tell_news(struct psi_collector *c, const struct flow_view *v);
+/* collector.c: what the population wants to know of a flow, its record and its chain alone. */
+struct psi_pop_flow
+as_population_looks(const struct psi_collector *c, const struct psi_rec *r, struct chain *chain);
 /* collector.c: a finding as an event. also: evidence that has no bit; NULL: none. */
 void tell_finding(struct psi_collector *c, const struct psi_finding *f, const char *also);
 

@@ -23,10 +23,15 @@ joins_open(struct joins *s, uint32_t max, struct psi_stats *stats)
 }
 
 static struct join **
+bucket_of(const struct joins *s, uint64_t flow_id)
+{
+	return &s->bucket[flow_id * 0x9e3779b97f4a7c15ull >> 20 & (s->bucket_cnt - 1)];
+}
+
+static struct join **
 slot(struct joins *s, uint64_t flow_id)
 {
-	uint64_t hash = flow_id * 0x9e3779b97f4a7c15ull >> 20;
-	struct join **p = &s->bucket[hash & (s->bucket_cnt - 1)];
+	struct join **p = bucket_of(s, flow_id);
 
 	while (*p && (*p)->flow_id != flow_id)
 		p = &(*p)->hash_next;
@@ -131,6 +136,7 @@ joins_put(struct joins *s, const struct psi_rec *r)
 	memcpy(&j->rec, r, r->len);
 	j->flow_id = r->flow_id;
 	j->trust_generation = 0;
+	j->who.known = false;
 	j->hash_next = NULL;
 	*p = j;
 	j->newer = NULL;
@@ -147,6 +153,27 @@ joins_take(struct joins *s, uint64_t flow_id)
 	struct join **p = slot(s, flow_id);
 
 	return *p ? take(s, p) : NULL;
+}
+
+struct join *
+joins_look(struct joins *s, uint64_t flow_id)
+{
+	return *slot(s, flow_id);
+}
+
+void
+joins_want(const struct joins *s, uint64_t flow_id)
+{
+	__builtin_prefetch(bucket_of(s, flow_id));
+}
+
+void
+joins_want_first(const struct joins *s, uint64_t flow_id)
+{
+	const struct join *j = *bucket_of(s, flow_id);
+
+	for (uint32_t at = 0; j && at < sizeof(*j); at += 64)
+		__builtin_prefetch((const uint8_t *)j + at, 1);
 }
 
 void

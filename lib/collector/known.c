@@ -30,23 +30,27 @@ certificates(const struct chain *chain, struct psi_trust_der *der)
 	return chain->cert_cnt;
 }
 
-/* What is to be said of a chain now, from the first half of the flow if the same was asked there, else from what is
- * remembered of the chain, else from libcrypto. False: not now. */
-static bool
+/* What is to be said of a chain now: what was said at the first record of the flow, else what is remembered of the chain,
+ * else what libcrypto says. */
+static void
 ask_trust(const struct psi_policy *policy, struct flow_view *v, const struct psi_trust_query *q)
 {
-	const struct chain *chain = v->chain[PSI_S2C];
 	struct psi_trust_der der[CHAIN_CERT_MAX];
 	uint32_t cnt;
 
 	if (v->join && v->join->trust_generation == policy->generation) {
 		v->trust = v->join->trust;
-		return true;
+		return;
 	}
-	if (psi_trust_find(policy->trust, q, &v->trust))
-		return true;
-	cnt = certificates(chain, der);
-	return psi_trust_check(policy->trust, q, der, cnt, &v->trust);
+	if (!psi_trust_find(policy->trust, q, &v->trust)) {
+		cnt = certificates(v->chain[PSI_S2C], der);
+		if (!psi_trust_check(policy->trust, q, der, cnt, &v->trust))
+			return; /* not now */
+	}
+	if (v->join) {
+		v->join->trust = v->trust;
+		v->join->trust_generation = policy->generation;
+	}
 }
 
 /* The status of the server's chain. */
@@ -67,10 +71,7 @@ check_chain(struct psi_collector *c, struct flow_view *v)
 	}
 	memcpy(q.key, chain->key, sizeof(q.key));
 	q.sni = psi_rec_piece(v->rec, PSI_VAR_SNI, &q.sni_len);
-	if (ask_trust(policy, v, &q)) {
-		v->asked = v->trust;
-		v->trust_generation = policy->generation;
-	}
+	ask_trust(policy, v, &q);
 	/* The issuer may be among what was not kept: that there is none must not be said. */
 	if (chain->cut && v->trust.findings & PSI_TRUST_missing_intermediate) {
 		v->trust.status =

@@ -69,6 +69,31 @@ psi_handoff_commit(struct psi_handoff *h, enum psi_handoff_type type, uint32_t l
 	atomic_store_explicit(&h->tail, tail + room_of(len), memory_order_release);
 }
 
+uint64_t
+psi_handoff_oldest(const struct psi_handoff *h)
+{
+	return atomic_load_explicit(&h->head, memory_order_relaxed);
+}
+
+void *
+psi_handoff_look(
+	const struct psi_handoff *h, uint64_t *pos, enum psi_handoff_type *type, uint32_t *len)
+{
+	const struct head *r;
+
+	if (*pos == atomic_load_explicit(&h->tail, memory_order_acquire))
+		return NULL;
+	r = head_at(h, *pos);
+	if (r->type == SKIP) { /* always published together with the record behind it */
+		*pos += r->room;
+		r = head_at(h, *pos);
+	}
+	*pos += r->room;
+	*type = (enum psi_handoff_type)r->type;
+	*len = r->len;
+	return (void *)(uintptr_t)(r + 1);
+}
+
 void *
 psi_handoff_peek(struct psi_handoff *h, enum psi_handoff_type *type, uint32_t *len)
 {
@@ -93,5 +118,7 @@ psi_handoff_consume(struct psi_handoff *h)
 {
 	uint64_t head = atomic_load_explicit(&h->head, memory_order_relaxed);
 
+	if (head_at(h, head)->type == SKIP)
+		head += head_at(h, head)->room;
 	atomic_store_explicit(&h->head, head + head_at(h, head)->room, memory_order_release);
 }

@@ -4,7 +4,7 @@
  * A ring of bytes with one writer and one reader, no lock: the writer publishes `tail`, the reader gives back `head`.
  * A record lies in one piece; what does not fit before the ring's end begins anew at its start. A full queue refuses,
  * and the worker counts that: it never waits.
- * Thread: _reserve, _commit: the worker. _peek, _consume: the collector. Set-up before either starts. */
+ * Thread: _reserve, _commit: the worker. _look, _peek, _consume: the collector. Set-up before either starts. */
 #ifndef PSI_HANDOFF_H
 #define PSI_HANDOFF_H
 
@@ -68,6 +68,12 @@ int psi_handoff_init(struct psi_handoff *h, void *mem, size_t size);
  * psi_handoff_commit: publishes the first len bytes of it (len at most what was reserved) as one record. */
 void *psi_handoff_reserve(struct psi_handoff *h, uint32_t len);
 void psi_handoff_commit(struct psi_handoff *h, enum psi_handoff_type type, uint32_t len);
+
+/* psi_handoff_look: the record at *pos, all of which stay in place, and *pos moves to the next; NULL behind the newest.
+ * psi_handoff_oldest gives the place of the oldest. */
+uint64_t psi_handoff_oldest(const struct psi_handoff *h);
+void *psi_handoff_look(
+	const struct psi_handoff *h, uint64_t *pos, enum psi_handoff_type *type, uint32_t *len);
 
 /* psi_handoff_peek: the oldest record, or NULL when there is none; it stays in place until _consume. */
 void *psi_handoff_peek(struct psi_handoff *h, enum psi_handoff_type *type, uint32_t *len);

@@ -37,7 +37,7 @@ slot(struct psi_population *p, uint64_t key, bool make)
 }
 
 static uint64_t
-key_of(const struct ids *id, enum psi_finding_kind kind, enum psi_finding_class class)
+key_of(const struct psi_pop_who *id, enum psi_finding_kind kind, enum psi_finding_class class)
 {
 	uint64_t what, k;
 
@@ -203,7 +203,7 @@ conclude(struct psi_population *p, struct pcase *c, const struct opinion *o,
 /* ---- cases ---- */
 
 static void
-name(struct pcase *c, const struct psi_pop_flow *f, const struct ids *id)
+name(struct pcase *c, const struct psi_pop_flow *f, const struct psi_pop_who *id)
 {
 	const uint8_t *ja4;
 	uint32_t n = 0;
@@ -321,7 +321,7 @@ settle(struct psi_population *p, struct pcase *c, const struct opinion *o, uint6
 }
 
 void
-pop_cases_flow(struct psi_population *p, const struct psi_pop_flow *f, const struct ids *id,
+pop_cases_flow(struct psi_population *p, const struct psi_pop_flow *f, const struct psi_pop_who *id,
 	enum how how, unsigned int fault, const struct opinion *o, bool counted)
 {
 	struct pcase *c = slot(p, key_of(id, PSI_SUBJECT_HOST_CLIENT, PSI_FINDING_NONE), true);
@@ -336,8 +336,8 @@ pop_cases_flow(struct psi_population *p, const struct psi_pop_flow *f, const str
 }
 
 void
-pop_cases_issuer(
-	struct psi_population *p, const struct psi_pop_flow *f, const struct ids *id, float domains)
+pop_cases_issuer(struct psi_population *p, const struct psi_pop_flow *f,
+	const struct psi_pop_who *id, float domains)
 {
 	static const struct opinion plain;
 	struct pcase *c;

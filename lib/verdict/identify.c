@@ -71,6 +71,14 @@ pop_tickets_only(const struct psi_rec *r)
 	       r->tcp.first_fin == 1 + PSI_C2S && r->tcp.fin_ns <= r->tcp.hs_ns + AT_ONCE_NS;
 }
 
+bool
+pop_was_used(const struct psi_rec *r)
+{
+	const uint64_t both = PSI_EVID_client_data | PSI_EVID_server_data;
+
+	return (r->evidence & both) == both && !pop_tickets_only(r);
+}
+
 static char
 lower(char c)
 {
@@ -159,8 +167,7 @@ domain_of(uint64_t seed, const char *name, uint16_t len)
 /* The same certificates are shown in clear by TLS 1.2 and hidden by TLS 1.3, where they have the length that the clear ones
  * foretell: then it is known what was shown, and who issued it. */
 static void
-link_versions(struct psi_population *p, const struct psi_pop_flow *f, const struct shape *shape,
-	struct ids *id)
+link_versions(struct psi_population *p, const struct psi_pop_flow *f, struct psi_pop_who *id)
 {
 	uint16_t tail = f->rec->cipher == CCM8 ? 9 : 17; /* content type and tag */
 	struct row *r;
@@ -169,8 +176,8 @@ link_versions(struct psi_population *p, const struct psi_pop_flow *f, const stru
 		r = pop_rows_shape(p, id->host, f->cert_msg_len, true);
 		r->ok_ns = id->ctx;
 		r->ref_ns = id->issuer;
-	} else if (!f->spki && shape->cert > tail) {
-		r = pop_rows_shape(p, id->host, (uint32_t)shape->cert - tail, false);
+	} else if (!f->spki && id->hidden_len > tail) {
+		r = pop_rows_shape(p, id->host, id->hidden_len - tail, false);
 		if (!r || !r->ok_ns)
 			return;
 		id->ctx = r->ok_ns;
@@ -190,34 +197,28 @@ psi_population_chain(
 			     : 0;
 }
 
-bool
-pop_identify(struct psi_population *p, const struct psi_pop_flow *f, struct ids *id)
+static void
+work_out(const struct psi_population *p, const struct psi_pop_flow *f,
+	const struct psi_pop_chain *chain, const uint8_t *ja4, uint32_t ja4_len,
+	struct psi_pop_who *id)
 {
 	const struct psi_rec *r = f->rec;
+	struct shape shape = shape_of(r);
 	char name[PSI_FINDING_NAME_MAX];
-	struct psi_pop_chain chain;
-	struct shape shape;
 	uint16_t name_len;
-	uint32_t ja4_len;
-	const uint8_t *ja4 = psi_rec_piece(r, PSI_VAR_JA4, &ja4_len);
 
-	if (!ja4)
-		return false;
 	pop_host_name(f, name, &name_len);
+	*id = (struct psi_pop_who){.known = true};
 	id->client = pop_hash(p->cfg.seed, r->addr[PSI_C2S], 16);
 	id->ja4 = pop_hash(p->cfg.seed, ja4, ja4_len);
 	id->stack = pop_mix(id->client, id->ja4);
 	id->host = pop_hash(p->cfg.seed, name, name_len);
 	id->domain = domain_of(p->cfg.seed, name, name_len);
 	id->issuer_seen = f->issuer_len > 0;
-	shape = shape_of(r);
-	if (f->chain)
-		chain = *f->chain;
-	else
-		psi_population_chain(p, f, &chain);
-	id->named = chain.named;
+	id->hidden_len = shape.cert;
+	id->named = chain->named;
 	if (f->spki)
-		id->ctx = chain.shown;
+		id->ctx = chain->shown;
 	else
 		id->ctx = shape.cert ? pop_mix(shape.cert, shape.verify) | 1 : 0;
 	if (id->issuer_seen) {
@@ -227,7 +228,60 @@ pop_identify(struct psi_population *p, const struct psi_pop_flow *f, struct ids 
 		id->issuer_any = pop_mix(1, shape.verify);
 		id->issuer = pop_mix(id->issuer_any, (uint64_t)r->cipher << 16 | shape.ee);
 	}
-	link_versions(p, f, &shape, id);
+	id->of_chain = chain->named + chain->shown;
+}
+
+/* Worked out before, or now; not yet linked. False: no ClientHello was seen, so nobody knows which stack it was. */
+static bool
+who_of(const struct psi_population *p, const struct psi_pop_flow *f, struct psi_pop_who *id)
+{
+	uint32_t ja4_len;
+	const uint8_t *ja4 = psi_rec_piece(f->rec, PSI_VAR_JA4, &ja4_len);
+	struct psi_pop_chain chain;
+	uint64_t of_chain;
+
+	if (!ja4)
+		return false;
+	if (f->chain)
+		chain = *f->chain;
+	else
+		psi_population_chain(p, f, &chain);
+	of_chain = chain.named + chain.shown;
+	if (f->who && f->who->known && f->who->of_chain == of_chain)
+		*id = *f->who;
+	else if (f->ahead && f->ahead->who.of_chain == of_chain)
+		*id = f->ahead->who;
+	else
+		work_out(p, f, &chain, ja4, ja4_len, id);
+	return true;
+}
+
+bool
+psi_population_ahead(
+	const struct psi_population *p, const struct psi_pop_flow *f, struct psi_pop_ahead *a)
+{
+	if (!pop_was_used(f->rec) || !who_of(p, f, &a->who))
+		return false;
+	pop_rows_keys(p, &a->who, a->key);
+	a->key[PSI_POP_ROWS] = pop_rows_shape_key(p, a->who.host, f->cert_msg_len);
+	pop_rows_want_lines(p, a->key, PSI_POP_ROWS + 1);
+	return true;
+}
+
+void
+psi_population_ahead_rows(const struct psi_population *p, const struct psi_pop_ahead *a)
+{
+	pop_rows_want_rows(p, a->key, PSI_POP_ROWS + 1);
+}
+
+bool
+pop_identify(struct psi_population *p, const struct psi_pop_flow *f, struct psi_pop_who *id)
+{
+	if (!who_of(p, f, id))
+		return false;
+	if (f->who)
+		*f->who = *id;
+	link_versions(p, f, id);
 	return true;
 }
 

@@ -81,7 +81,7 @@ of_others(struct mass near, struct mass far, struct mass kin, struct mass kinds)
 
 /* Other certificates of the issuer. */
 static uint64_t
-of_issuer(const struct ids *id, struct mass own, struct mass near, struct mass domains)
+of_issuer(const struct psi_pop_who *id, struct mass own, struct mass near, struct mass domains)
 {
 	bool yes = own.ok > SOME, no = own.ref > SOME && !yes;
 	bool wide = no && domains.ok <= SOME && domains.ref > WIDE;
@@ -202,7 +202,7 @@ has_comparison(const struct opinion *o)
 }
 
 void
-pop_judge_rows(struct psi_population *p, const struct ids *id, const struct flow_rows *rows,
+pop_judge_rows(struct psi_population *p, const struct psi_pop_who *id, const struct flow_rows *rows,
 	enum how how, unsigned int fault, struct opinion *o)
 {
 	const struct level at = rows->at;
@@ -240,11 +240,11 @@ pop_judge_rows(struct psi_population *p, const struct ids *id, const struct flow
 }
 
 void
-pop_judge(struct psi_population *p, const struct ids *id, enum how how, unsigned int fault,
+pop_judge(struct psi_population *p, const struct psi_pop_who *id, enum how how, unsigned int fault,
 	struct opinion *o)
 {
 	struct flow_rows rows;
 
-	pop_rows_flow(p, id, false, &rows);
+	pop_rows_flow(p, id, NULL, false, &rows);
 	pop_judge_rows(p, id, &rows, how, fault, o);
 }

@@ -3,7 +3,6 @@
 #include "population_pvt.h"
 
 #define SWEEP_EVERY 16 /* flows to one look at an older case, which costs as much as a flow */
-#define BOTH	    (PSI_EVID_client_data | PSI_EVID_server_data)
 
 /* ---- counting ---- */
 
@@ -68,7 +67,7 @@ count_try(struct psi_population *p, struct row *leaf, bool ok, float weight)
 
 /* unused: a refusal that is a complete handshake without data, and may be none. */
 static bool
-count(struct psi_population *p, const struct ids *id, const struct flow_rows *rows, bool ok,
+count(struct psi_population *p, const struct psi_pop_who *id, const struct flow_rows *rows, bool ok,
 	bool unused, enum vote vote, float weight)
 {
 	const struct issuer_rows *iss = &rows->iss;
@@ -102,7 +101,7 @@ count(struct psi_population *p, const struct ids *id, const struct flow_rows *ro
 
 /* A CA that trusted roots do not know, nor the operator, vouches for one more domain. */
 static void
-count_issuer(struct psi_population *p, const struct psi_pop_flow *f, const struct ids *id)
+count_issuer(struct psi_population *p, const struct psi_pop_flow *f, const struct psi_pop_who *id)
 {
 	struct row *domain, *all;
 
@@ -125,7 +124,7 @@ mark_used(struct row *leaf, uint64_t until_ns)
 /* An unused connection beside a used one of the same stack to the same host: opened in advance. used_ns is no earlier than
  * the start of this one when the two were there at the same time. */
 static bool
-has_twin(struct psi_population *p, const struct ids *id, uint64_t start_ns)
+has_twin(struct psi_population *p, const struct psi_pop_who *id, uint64_t start_ns)
 {
 	struct level host;
 
@@ -233,12 +232,6 @@ sharpen(const struct psi_population *p, const struct opinion *o, enum how how, u
 
 /* ---- a flow ---- */
 
-static bool
-was_used(const struct psi_rec *r)
-{
-	return (r->evidence & BOTH) == BOTH && !pop_tickets_only(r);
-}
-
 /* The client sent data and left before any answer, after a full handshake: a request without interest in the answer, or a
  * client that verifies after it has sent. */
 static bool
@@ -266,7 +259,7 @@ speaks_of_refusal(const struct opinion *o)
 }
 
 static void
-refused(struct psi_population *p, const struct psi_pop_flow *f, struct ids *id,
+refused(struct psi_population *p, const struct psi_pop_flow *f, struct psi_pop_who *id,
 	struct psi_verdict *v)
 {
 	unsigned int fault = pop_fault_of(f);
@@ -287,7 +280,7 @@ refused(struct psi_population *p, const struct psi_pop_flow *f, struct ids *id,
 	}
 	p->count.refused++;
 	count_issuer(p, f, id);
-	pop_rows_flow(p, id, true, &rows);
+	pop_rows_flow(p, id, f->ahead, true, &rows);
 	counted = count(p, id, &rows, false, how >= HOW_AFTER && how <= HOW_LEFT,
 		pop_vote_of(how, fault), f->weight);
 	pop_judge_rows(p, id, &rows, how, fault, &o);
@@ -304,7 +297,7 @@ refused(struct psi_population *p, const struct psi_pop_flow *f, struct ids *id,
 
 /* A resumed session shows no certificate that could be accepted, but that the host is used. */
 static void
-used(struct psi_population *p, const struct psi_pop_flow *f, const struct ids *id)
+used(struct psi_population *p, const struct psi_pop_flow *f, const struct psi_pop_who *id)
 {
 	const uint64_t e = f->rec->evidence;
 	struct flow_rows rows;
@@ -316,7 +309,7 @@ used(struct psi_population *p, const struct psi_pop_flow *f, const struct ids *i
 	}
 	p->count.accepted++;
 	count_issuer(p, f, id);
-	pop_rows_flow(p, id, true, &rows);
+	pop_rows_flow(p, id, f->ahead, true, &rows);
 	mark_used(rows.host.leaf, f->rec->end_ns);
 	count(p, id, &rows, true, false, VOTE_CNT, f->weight);
 }
@@ -324,12 +317,12 @@ used(struct psi_population *p, const struct psi_pop_flow *f, const struct ids *i
 void
 psi_population_flow(struct psi_population *p, const struct psi_pop_flow *f, struct psi_verdict *v)
 {
-	struct ids id;
+	struct psi_pop_who id;
 
 	p->now_ns = PSI_MAX(p->now_ns, f->rec->end_ns);
 	if (f->weight > 0 && pop_identify(p, f, &id)) {
 		p->count.flows++;
-		if (v->class == PSI_CLASS_NORMAL && was_used(f->rec))
+		if (v->class == PSI_CLASS_NORMAL && pop_was_used(f->rec))
 			used(p, f, &id);
 		else if (psi_class_is_refusal(v->class) ||
 			 (v->class == PSI_CLASS_NORMAL && was_unanswered(f->rec)))
@@ -342,10 +335,10 @@ psi_population_flow(struct psi_population *p, const struct psi_pop_flow *f, stru
 void
 psi_population_used(struct psi_population *p, const struct psi_pop_flow *f)
 {
-	struct ids id;
+	struct psi_pop_who id;
 
 	p->now_ns = PSI_MAX(p->now_ns, f->rec->end_ns);
-	if (f->weight > 0 && was_used(f->rec) && pop_identify(p, f, &id))
+	if (f->weight > 0 && pop_was_used(f->rec) && pop_identify(p, f, &id))
 		used(p, f, &id);
 }
 

@@ -76,23 +76,11 @@ struct row_line {
 #define USED_SHIFT 20
 _Static_assert(sizeof(struct row_line) == 64, "a line of rows is a cache line");
 
-/* Who and what a flow is about, hashed. */
-struct ids {
-	uint64_t client, ja4, stack, host;
-	uint64_t
-		domain; /* of the host: its last labels, as registries sell them, by rule of thumb */
-	uint64_t ctx;	/* what was shown; 0: not visible */
-	uint64_t named;	     /* the issuer, as far as a finding can name it; 0: it does not show */
-	uint64_t issuer;     /* who signed it as this stack sees it */
-	uint64_t issuer_any; /* and as any stack would */
-	bool issuer_seen;    /* it is the issuer's name, not what looks alike */
-};
-
 /* One refused pair, or a conclusion about more than one: with names, and what was told of it. */
 struct pcase {
 	uint64_t key;	  /* 0: free */
 	uint64_t used_ns; /* when last touched: the oldest of a line makes room */
-	struct ids id;
+	struct psi_pop_who id;
 	uint64_t first_ns, last_ns, failed;
 	uint64_t ok_of; /* an issuer: domains it vouches for */
 	enum psi_finding_kind kind;
@@ -138,10 +126,20 @@ struct psi_population {
 	uint32_t turn;	     /* flows, for the sweep */
 	uint32_t sweep;	     /* the case to look at next */
 	/* who learns or checks the weights hears of each refusal; else NULL */
-	void (*sample)(void *ctx, const struct psi_pop_flow *f, const struct ids *id, enum how how,
-		unsigned int fault, const struct opinion *o);
+	void (*sample)(void *ctx, const struct psi_pop_flow *f, const struct psi_pop_who *id,
+		enum how how, unsigned int fault, const struct opinion *o);
 	void *sample_ctx;
 };
+
+__extension__ typedef unsigned __int128 u128;
+
+static inline uint64_t
+pop_mix(uint64_t a, uint64_t b)
+{
+	u128 m = (u128)(a ^ 0x9e3779b97f4a7c15ull) * (b ^ 0xd1b54a32d192ed03ull);
+
+	return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
 
 /* ---- rows.c ---- */
 
@@ -177,23 +175,30 @@ struct flow_rows {
 			struct level host, at;
 			struct issuer_rows iss;
 		};
-		struct row *row[19];
+		struct row *row[PSI_POP_ROWS];
 	};
 };
-_Static_assert(sizeof(struct flow_rows) == 19 * sizeof(struct row *), "row[] names them all");
+_Static_assert(
+	sizeof(struct flow_rows) == PSI_POP_ROWS * sizeof(struct row *), "row[] names them all");
 uint64_t pop_hash(uint64_t seed, const void *p, size_t len);
-uint64_t pop_mix(uint64_t a, uint64_t b);
-/* Their rows, NULL where there is none and none is to be made. Others that are made later may take their place. */
-void
-pop_rows_flow(struct psi_population *p, const struct ids *id, bool make, struct flow_rows *out);
-void pop_rows_level(
-	struct psi_population *p, const struct ids *id, uint64_t ctx, bool make, struct level *out);
+void pop_rows_keys(
+	const struct psi_population *p, const struct psi_pop_who *id, uint64_t key[PSI_POP_ROWS]);
+/* Ask for the lines of keys, then for the rows that these name. */
+void pop_rows_want_lines(const struct psi_population *p, const uint64_t *key, uint32_t cnt);
+void pop_rows_want_rows(const struct psi_population *p, const uint64_t *key, uint32_t cnt);
+/* The rows, NULL where there is none and none is to be made. Others that are made later may take their place. ahead: their
+ * keys, if they were worked out for the same; NULL: they were not. */
+void pop_rows_level(struct psi_population *p, const struct psi_pop_who *id, uint64_t ctx, bool make,
+	struct level *out);
+void pop_rows_flow(struct psi_population *p, const struct psi_pop_who *id,
+	const struct psi_pop_ahead *ahead, bool make, struct flow_rows *out);
 /* A host's certificates of a length, once they were seen in clear. Its words stand for other things: ok_ns the ctx, ref_ns
  * the issuer. */
+uint64_t pop_rows_shape_key(const struct psi_population *p, uint64_t host, uint32_t msg_len);
 struct row *pop_rows_shape(struct psi_population *p, uint64_t host, uint32_t msg_len, bool make);
 /* An issuer that trusted roots do not know, and the domains that it vouches for. */
-void pop_rows_foreign(
-	struct psi_population *p, const struct ids *id, struct row **domain, struct row **all);
+void pop_rows_foreign(struct psi_population *p, const struct psi_pop_who *id, struct row **domain,
+	struct row **all);
 float pop_share(struct psi_population *p, uint64_t at_ns);
 
 /* ---- judge.c ---- */
@@ -201,27 +206,30 @@ float pop_share(struct psi_population *p, uint64_t at_ns);
 /* What a refuser says of the certificate; VOTE_CNT: nothing that can be heard. */
 enum vote pop_vote_of(enum how how, unsigned int fault);
 
-void pop_judge(struct psi_population *p, const struct ids *id, enum how how, unsigned int fault,
-	struct opinion *out);
+void pop_judge(struct psi_population *p, const struct psi_pop_who *id, enum how how,
+	unsigned int fault, struct opinion *out);
 /* The same of rows that were found already. */
-void pop_judge_rows(struct psi_population *p, const struct ids *id, const struct flow_rows *rows,
-	enum how how, unsigned int fault, struct opinion *out);
+void pop_judge_rows(struct psi_population *p, const struct psi_pop_who *id,
+	const struct flow_rows *rows, enum how how, unsigned int fault, struct opinion *out);
 
 /* ---- cases.c ---- */
-void pop_cases_flow(struct psi_population *p, const struct psi_pop_flow *f, const struct ids *id,
+void
+pop_cases_flow(struct psi_population *p, const struct psi_pop_flow *f, const struct psi_pop_who *id,
 	enum how how, unsigned int fault, const struct opinion *o, bool counted);
 /* An issuer vouches for so many domains that have nothing to do with one another. */
-void pop_cases_issuer(struct psi_population *p, const struct psi_pop_flow *f, const struct ids *id,
-	float domains);
+void pop_cases_issuer(struct psi_population *p, const struct psi_pop_flow *f,
+	const struct psi_pop_who *id, float domains);
 void pop_cases_sweep(struct psi_population *p, uint32_t n);
 
 /* ---- identify.c ---- */
 void pop_host_name(const struct psi_pop_flow *f, char *name, uint16_t *len);
 /* False: no ClientHello was seen, so nobody knows which stack it was. */
-bool pop_identify(struct psi_population *p, const struct psi_pop_flow *f, struct ids *id);
+bool pop_identify(struct psi_population *p, const struct psi_pop_flow *f, struct psi_pop_who *id);
 unsigned int pop_fault_of(const struct psi_pop_flow *f);
 enum how pop_how_of(const struct psi_rec *r);
 bool pop_cut_short(const struct psi_rec *r);
 bool pop_tickets_only(const struct psi_rec *r);
+/* Data went both ways. */
+bool pop_was_used(const struct psi_rec *r);
 
 #endif

@@ -85,6 +85,30 @@ struct psi_pop_chain {
 	uint64_t shown; /* its key, issuer and number of certificates */
 };
 
+/* Who and what a flow is about, hashed. Worked out at the first record of a flow, and good for the next one. */
+struct psi_pop_who {
+	bool known;
+	bool issuer_seen; /* issuer is of its name, not of what looks alike */
+	uint16_t spare;	  /* 0: compared as bytes */
+	uint32_t
+		hidden_len; /* TLS 1.3: of the record that holds the certificates; 0: cannot be told */
+	uint64_t of_chain; /* with which it was worked out */
+	uint64_t client, ja4, stack, host;
+	uint64_t
+		domain; /* of the host: its last labels, as registries sell them, by rule of thumb */
+	uint64_t ctx;	/* what was shown; 0: not visible */
+	uint64_t named;	     /* the issuer, as far as a finding can name it; 0: it does not show */
+	uint64_t issuer;     /* who signed it as this stack sees it */
+	uint64_t issuer_any; /* and as any stack would */
+};
+
+/* Where the relations of a flow are kept, worked out a while before they are needed. */
+#define PSI_POP_ROWS 19
+struct psi_pop_ahead {
+	struct psi_pop_who who;
+	uint64_t key[PSI_POP_ROWS + 1]; /* and of the lengths of the host's certificates */
+};
+
 /* What is known of a flow beside its record. */
 struct psi_pop_flow {
 	const struct psi_rec *rec; /* with HANDSHAKE data */
@@ -92,7 +116,10 @@ struct psi_pop_flow {
 	const char *issuer;	   /* of the leaf, bytes from the wire */
 	const struct psi_pop_chain
 		*chain; /* what psi_population_chain makes of this; NULL: it is worked out */
-	const uint8_t *cert_name; /* a name in the leaf, for hosts that no SNI names */
+	struct psi_pop_who *
+		who; /* kept from one record of a flow to the next, not known before the first; NULL: nothing is kept */
+	const struct psi_pop_ahead *ahead; /* what psi_population_ahead made of it; NULL: nothing */
+	const uint8_t *cert_name;	   /* a name in the leaf, for hosts that no SNI names */
 	uint32_t issuer_len, cert_name_len;
 	uint32_t cert_cnt; /* certificates that the server sent */
 	uint32_t
@@ -108,6 +135,14 @@ struct psi_pop_flow {
  * chain. */
 void psi_population_chain(
 	const struct psi_population *p, const struct psi_pop_flow *f, struct psi_pop_chain *out);
+
+/* psi_population_ahead works out who a flow is about, or takes that from f->who, and asks for the memory that leads to its
+ * relations; psi_population_ahead_rows, once that is there, for the relations. Neither changes what is told: a caller that
+ * has several records at hand calls the first for all of them, then the second, and then counts them. False: f cannot be
+ * counted, or need not be, and *a is not to be used. */
+bool psi_population_ahead(
+	const struct psi_population *p, const struct psi_pop_flow *f, struct psi_pop_ahead *a);
+void psi_population_ahead_rows(const struct psi_population *p, const struct psi_pop_ahead *a);
 
 /* psi_population_flow counts a flow that is over. v: in, what it shows by itself; out, what it shows beside all that was
  * seen before: class, confidence, evidence and reason are changed where the population knows better. */

@@ -30,16 +30,6 @@ enum relation {
 	REL_HOST_ISSUER,
 };
 
-__extension__ typedef unsigned __int128 u128;
-
-uint64_t
-pop_mix(uint64_t a, uint64_t b)
-{
-	u128 m = (u128)(a ^ 0x9e3779b97f4a7c15ull) * (b ^ 0xd1b54a32d192ed03ull);
-
-	return (uint64_t)m ^ (uint64_t)(m >> 64);
-}
-
 uint64_t
 pop_hash(uint64_t seed, const void *p, size_t len)
 {
@@ -93,7 +83,8 @@ age(struct psi_population *p, struct row *r)
 static uint64_t
 key_of(const struct psi_population *p, enum relation rel, uint64_t who, uint64_t what)
 {
-	return pop_mix(pop_mix(p->cfg.seed + rel, who), what);
+	/* who is a keyed hash or 0, so that nobody can make two keys meet */
+	return pop_mix(p->cfg.seed + who + rel * 0x2545f4914f6cdd1dull, what);
 }
 
 static uint32_t
@@ -189,7 +180,8 @@ row_of(struct psi_population *p, uint64_t key, bool make)
 /* ---- the relations of a flow ---- */
 
 static void
-level_keys(const struct psi_population *p, const struct ids *id, uint64_t ctx, uint64_t key[5])
+level_keys(
+	const struct psi_population *p, const struct psi_pop_who *id, uint64_t ctx, uint64_t key[5])
 {
 	uint64_t what = pop_mix(id->host, ctx);
 
@@ -201,7 +193,7 @@ level_keys(const struct psi_population *p, const struct ids *id, uint64_t ctx, u
 }
 
 static void
-issuer_keys(const struct psi_population *p, const struct ids *id, uint64_t key[9])
+issuer_keys(const struct psi_population *p, const struct psi_pop_who *id, uint64_t key[9])
 {
 	key[0] = key_of(p, REL_STACK_ISSUER, id->stack, id->issuer);
 	key[1] = key_of(p, REL_CLIENT_ISSUER, id->client, id->issuer_any);
@@ -214,13 +206,25 @@ issuer_keys(const struct psi_population *p, const struct ids *id, uint64_t key[9
 	key[8] = key_of(p, REL_HOST_ISSUER, id->host, id->named);
 }
 
-/* The lines of all keys are asked for before the first is looked at, and then the rows that they name: two waits for
- * memory instead of two for each. */
-static void
-rows_of(struct psi_population *p, const uint64_t *key, uint32_t cnt, bool make, struct row **out)
+void
+pop_rows_keys(
+	const struct psi_population *p, const struct psi_pop_who *id, uint64_t key[PSI_POP_ROWS])
+{
+	level_keys(p, id, 0, key);
+	level_keys(p, id, id->ctx, key + 5);
+	issuer_keys(p, id, key + 10);
+}
+
+void
+pop_rows_want_lines(const struct psi_population *p, const uint64_t *key, uint32_t cnt)
 {
 	for (uint32_t i = 0; i < cnt; i++)
 		__builtin_prefetch(&p->line[line_of(p, key[i])], 1);
+}
+
+void
+pop_rows_want_rows(const struct psi_population *p, const uint64_t *key, uint32_t cnt)
+{
 	for (uint32_t i = 0; i < cnt; i++) {
 		uint64_t at = line_of(p, key[i]);
 		uint32_t way = match(p->line[at].tag, tag_of(key[i]));
@@ -228,13 +232,22 @@ rows_of(struct psi_population *p, const uint64_t *key, uint32_t cnt, bool make, 
 		if (way || (way = match(p->line[at].tag, 0)))
 			__builtin_prefetch(&p->row[at * WAYS + (uint64_t)__builtin_ctz(way)], 1);
 	}
+}
+
+/* The lines of all keys are asked for before the first is looked at, and then the rows that they name: two waits for
+ * memory instead of two for each. */
+static void
+rows_of(struct psi_population *p, const uint64_t *key, uint32_t cnt, bool make, struct row **out)
+{
+	pop_rows_want_lines(p, key, cnt);
+	pop_rows_want_rows(p, key, cnt);
 	for (uint32_t i = 0; i < cnt; i++)
 		out[i] = row_of(p, key[i], make);
 }
 
 void
-pop_rows_level(
-	struct psi_population *p, const struct ids *id, uint64_t ctx, bool make, struct level *out)
+pop_rows_level(struct psi_population *p, const struct psi_pop_who *id, uint64_t ctx, bool make,
+	struct level *out)
 {
 	uint64_t key[PSI_COUNT(out->row)];
 
@@ -243,26 +256,36 @@ pop_rows_level(
 }
 
 void
-pop_rows_flow(struct psi_population *p, const struct ids *id, bool make, struct flow_rows *out)
+pop_rows_flow(struct psi_population *p, const struct psi_pop_who *id,
+	const struct psi_pop_ahead *ahead, bool make, struct flow_rows *out)
 {
-	uint64_t key[PSI_COUNT(out->row)];
+	uint64_t key[PSI_POP_ROWS];
 
-	level_keys(p, id, 0, key);
-	level_keys(p, id, id->ctx, key + PSI_COUNT(out->host.row));
-	issuer_keys(p, id, key + 2 * PSI_COUNT(out->host.row));
-	rows_of(p, key, PSI_COUNT(key), make, out->row);
+	if (ahead && memcmp(&ahead->who, id, sizeof(*id)) == 0) {
+		for (uint32_t i = 0; i < PSI_POP_ROWS; i++)
+			out->row[i] = row_of(p, ahead->key[i], make);
+		return;
+	}
+	pop_rows_keys(p, id, key);
+	rows_of(p, key, PSI_POP_ROWS, make, out->row);
 }
 
 void
-pop_rows_foreign(
-	struct psi_population *p, const struct ids *id, struct row **domain, struct row **all)
+pop_rows_foreign(struct psi_population *p, const struct psi_pop_who *id, struct row **domain,
+	struct row **all)
 {
 	*domain = row_of(p, key_of(p, REL_ISSUER_DOMAIN, id->named, id->domain), true);
 	*all = row_of(p, key_of(p, REL_ISSUER, id->named, 0), true);
 }
 
+uint64_t
+pop_rows_shape_key(const struct psi_population *p, uint64_t host, uint32_t msg_len)
+{
+	return key_of(p, REL_SHAPE, host, msg_len);
+}
+
 struct row *
 pop_rows_shape(struct psi_population *p, uint64_t host, uint32_t msg_len, bool make)
 {
-	return row_of(p, key_of(p, REL_SHAPE, host, msg_len), make);
+	return row_of(p, pop_rows_shape_key(p, host, msg_len), make);
 }

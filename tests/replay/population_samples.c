@@ -19,7 +19,7 @@
 struct sample {
 	char src[INET6_ADDRSTRLEN], dst[INET6_ADDRSTRLEN];
 	uint16_t sport, dport;
-	struct ids id;
+	struct psi_pop_who id;
 	enum how how;
 	unsigned int fault;
 	struct opinion then;
@@ -59,7 +59,7 @@ address(char *s, const struct psi_rec *r, enum psi_dir d)
 }
 
 static void
-on_sample(void *ctx, const struct psi_pop_flow *f, const struct ids *id, enum how how,
+on_sample(void *ctx, const struct psi_pop_flow *f, const struct psi_pop_who *id, enum how how,
 	unsigned int fault, const struct opinion *o)
 {
 	struct run *r = ctx;

@@ -160,11 +160,41 @@ test_two_threads(void)
 	CU_ASSERT_EQUAL(bad, 0);
 }
 
+/* Several records are looked at where they lie, over the ring's end as well, and then consumed without another look. */
+static void
+test_look_ahead(void)
+{
+	static const uint32_t len[] = {24, 5000, 700, 9};
+	uint32_t made = 0, got_len, no;
+	enum psi_handoff_type type;
+	const uint8_t *p;
+	uint64_t pos;
+
+	fresh();
+	for (uint32_t round = 0; round < 200; round++) {
+		while (made < 4 * (round + 1) && put(made, len[made % 4]))
+			made++;
+		pos = psi_handoff_oldest(&q);
+		for (uint32_t i = 4 * round; i < made; i++) {
+			p = psi_handoff_look(&q, &pos, &type, &got_len);
+			CU_ASSERT_FATAL(p && type == PSI_HANDOFF_FLOW && got_len == len[i % 4]);
+			memcpy(&no, p, sizeof(no));
+			CU_ASSERT_EQUAL_FATAL(no, i);
+		}
+		CU_ASSERT_EQUAL(made, 4 * (round + 1));
+		CU_ASSERT_PTR_NULL(psi_handoff_look(&q, &pos, &type, &got_len));
+		for (uint32_t i = 4 * round; i < made; i++)
+			psi_handoff_consume(&q);
+		CU_ASSERT_PTR_NULL(psi_handoff_peek(&q, &type, &got_len));
+	}
+}
+
 static CU_TestInfo tests[] = {
 	{"sizes are checked", test_sizes_are_checked},
 	{"records come out whole and in order", test_in_order_and_whole},
 	{"a full queue refuses and loses nothing", test_full_refuses_and_loses_nothing},
 	{"a reservation can shrink or lapse", test_reservation_can_shrink_or_lapse},
+	{"records are looked at ahead of their turn", test_look_ahead},
 	{"one thread writes, another reads", test_two_threads},
 	CU_TEST_INFO_NULL,
 };

@@ -468,7 +468,7 @@ test_tls13_shape(void)
 {
 	struct world w;
 	struct level at;
-	struct ids id = {0};
+	struct psi_pop_who id = {0};
 
 	begin(&w, NULL);
 	PLAY(&w, {"10.1", "browser", "bank", NULL, 'k', 10, .cert_rec = 900},
@@ -579,7 +579,7 @@ test_ageing(void)
 	const uint32_t day = 86400;
 	struct world w;
 	struct level at;
-	struct ids id = {0};
+	struct psi_pop_who id = {0};
 	const struct told *t;
 
 	begin(&w, NULL);

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A record needs some hundred lines of memory, most of them found by way of others: the first half of its flow, its chain,
+ * the relations of whom it is about. Each step of the way is asked for here for several records before the next step is
+ * taken for the first, so that they wait for memory together. Nothing is changed and nothing is decided: what was found
+ * here and is gone when its record's turn comes is looked for again. */
+#include "collector_pvt.h"
+
+#define BLOB_MAX \
+	2048 /* bytes of a chain's fields that are asked for: what follows, the processor has seen coming */
+
+static void
+want(const void *p, size_t len)
+{
+	for (size_t at = 0; p && at < len; at += 64)
+		__builtin_prefetch((const uint8_t *)p + at);
+}
+
+static bool
+begins(const struct psi_rec *r)
+{
+	return r->kind & PSI_REC_HANDSHAKE;
+}
+
+/* The first half of the flow, when a has the second: it holds what there is to know of both. */
+static const struct psi_rec *
+whole(struct psi_collector *c, const struct ahead *a, struct join **j)
+{
+	const struct psi_rec *r = a->p;
+
+	*j = begins(r) ? NULL : joins_look(&c->joins, r->flow_id);
+	return *j ? &(*j)->rec : r;
+}
+
+static void
+want_chain(struct psi_collector *c, const struct psi_rec *r)
+{
+	if (r->has_chain[PSI_S2C])
+		chains_want(&c->chains, r->chain_key[PSI_S2C]);
+}
+
+/* ---- the steps ---- */
+
+static void
+records(struct psi_collector *c, struct ahead *a)
+{
+	const struct psi_rec *r = a->p;
+
+	if (!begins(r))
+		joins_want(&c->joins, r->flow_id);
+	else
+		want_chain(c, r);
+}
+
+static void
+first_halves(struct psi_collector *c, struct ahead *a)
+{
+	const struct psi_rec *r = a->p;
+
+	if (!begins(r))
+		joins_want_first(&c->joins, r->flow_id);
+	else if (r->has_chain[PSI_S2C])
+		want(chains_look(&c->chains, r->chain_key[PSI_S2C]), sizeof(struct chain));
+}
+
+static void
+second_halves(struct psi_collector *c, struct ahead *a)
+{
+	struct join *j;
+	const struct psi_rec *r = whole(c, a, &j);
+
+	if (!j)
+		return;
+	want_chain(c, r);
+	want(r->var, r->len - PSI_MIN(r->len, (uint32_t)sizeof(*r)));
+	if (j->newer)
+		__builtin_prefetch(j->newer, 1);
+	if (j->older)
+		__builtin_prefetch(j->older, 1);
+}
+
+static void
+relations(struct psi_collector *c, struct ahead *a)
+{
+	struct join *j;
+	const struct psi_rec *r = whole(c, a, &j);
+	struct chain *chain =
+		r->has_chain[PSI_S2C] ? chains_look(&c->chains, r->chain_key[PSI_S2C]) : NULL;
+	struct psi_pop_flow f;
+
+	if (chain && j)
+		want(chain, offsetof(struct chain, blob) + PSI_MIN(chain->len, (uint32_t)BLOB_MAX));
+	if (!c->population || !(begins(r) || j))
+		return;
+	f = as_population_looks(c, r, chain);
+	f.who = j ? &j->who : NULL;
+	a->has_pop = psi_population_ahead(c->population, &f, &a->pop);
+}
+
+static void
+rows(struct psi_collector *c, struct ahead *a)
+{
+	if (a->has_pop)
+		psi_population_ahead_rows(c->population, &a->pop);
+}
+
+uint32_t
+look_ahead(struct psi_collector *c, const struct psi_handoff *q, struct ahead a[AHEAD_MAX],
+	uint32_t max)
+{
+	static void (*const step[])(struct psi_collector *, struct ahead *) = {
+		records, first_halves, second_halves, relations, rows};
+	uint64_t pos = psi_handoff_oldest(q);
+	uint32_t n = 0;
+
+	for (max = PSI_MIN(max, (uint32_t)AHEAD_MAX);
+		n < max && (a[n].p = psi_handoff_look(q, &pos, &a[n].type, &a[n].len)); n++) {
+		a[n].has_pop = false;
+		want(a[n].p, a[n].len);
+	}
+	for (size_t s = 0; s < PSI_COUNT(step); s++)
+		for (uint32_t i = 0; i < n; i++)
+			if (a[i].type == PSI_HANDOFF_FLOW)
+				step[s](c, &a[i]);
+	return n;
+}
