@@ -57,7 +57,7 @@ static const char help[] =
 	"  --host=NAME      that host; .NAME: it and every name below it\n"
 	"  --client=ADDR[/BITS]        that client, or those of a network\n"
 	"  --type=TYPE[,TYPE...]       tls_flow and finding unless told otherwise; also tls_handshake, stats\n"
-	"  --since=WHEN     2026-11-22T08:00:00Z, or how long ago: 90s, 15m, 2h, 7d\n"
+	"  --since=WHEN     2026-11-22T08:00:00Z, a day (UTC), or how long ago: 90s, 15m, 2h, 7d, 4w\n"
 	"  -h, --help       this text\n"
 	"\n"
 	"Exit status: 0 done; 1 no ring, or it broke off; 2 called wrongly.\n"
@@ -226,7 +226,7 @@ parse_filter(struct follow *f, int option, struct psi_err *err)
 	case 'H': return psi_filter_host(&f->filter, optarg, err);
 	case 'c': return psi_filter_client(&f->filter, optarg, err);
 	case 't': return psi_filter_types(&f->filter, optarg, err);
-	default: return psi_filter_since(&f->filter, optarg, now_ns(), err);
+	default: return psi_filter_since(&f->filter.since_ns, optarg, now_ns(), err);
 	}
 }
 

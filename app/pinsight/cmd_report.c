@@ -4,6 +4,7 @@
 
 #include "psi_config.h"
 #include "psi_export.h"
+#include "psi_filter.h"
 #include "psi_report.h"
 
 #include <arpa/inet.h>
@@ -34,8 +35,8 @@ static const char help[] =
 	"  --config=FILE         also list the hosts of its pinsets whose action is exempt\n"
 	"  --top=N               rows of a section at most, 0: all (default: 20 in text, 500 in html)\n"
 	"  --min-confidence=C    leave out rows of less confidence, 0 to 1 (default 0, of --exempt 0.8)\n"
-	"  --since=WHEN          only what was seen since then: 2026-01-31, 2026-01-31T08:30:00Z, or an\n"
-	"                        age: 30m, 12h, 7d\n"
+	"  --since=WHEN          only what was seen since then: 2026-01-31T08:30:00Z, a day (UTC), or how\n"
+	"                        long ago: 90s, 15m, 2h, 7d, 4w\n"
 	"  --client=ADDR[/BITS]  only flows of these clients, and findings that concern them\n"
 	"  --host=NAME           only this host; .example.com: it and every host below\n"
 	"  --ring[=FILE]         read what the engine's ring holds now, in place of standard input\n"
@@ -187,33 +188,6 @@ parse_number(const char *s, double max, double *out)
 	return end != s && !*end && *out >= 0 && *out <= max;
 }
 
-/* A time, a day, or an age such as 12h. */
-static bool
-parse_since(const char *s, uint64_t *ns)
-{
-	static const struct {
-		char unit;
-		uint64_t s;
-	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}, {'w', 604800}};
-	char day[64], *end;
-	unsigned long long n;
-
-	if (psi_report_time(s, ns))
-		return true;
-	snprintf(day, sizeof(day), "%sT00:00:00Z", s);
-	if (strlen(s) == 10 && psi_report_time(day, ns))
-		return true;
-	if (*s < '0' || *s > '9')
-		return false;
-	n = strtoull(s, &end, 10);
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (*end == units[i].unit && !end[1] && n < 1000000000 / units[i].s) {
-			*ns = ((uint64_t)time(NULL) - n * units[i].s) * 1000000000u;
-			return true;
-		}
-	return false;
-}
-
 static bool
 parse_client(char *s, struct psi_report_filter *f)
 {
@@ -288,6 +262,7 @@ parse(struct run *r, int argc, char **argv)
 		{"since", required_argument, NULL, 's'}, {"client", required_argument, NULL, 'c'},
 		{"host", required_argument, NULL, 'H'}, {"ring", optional_argument, NULL, 'R'},
 		{"config", required_argument, NULL, 'C'}, {"help", no_argument, NULL, 'h'}, {0}};
+	struct psi_err err = {""};
 	double d;
 	int o;
 
@@ -321,11 +296,9 @@ parse(struct run *r, int argc, char **argv)
 			r->min_given = true;
 			break;
 		case 's':
-			if (!parse_since(optarg, &r->cfg.filter.since_ns))
-				return usage_error("report",
-					"--since takes a time (2026-01-31T08:30:00Z), a day or an "
-					"age (12h), not '%s'",
-					optarg);
+			if (psi_filter_since(&r->cfg.filter.since_ns, optarg,
+				    (uint64_t)time(NULL) * 1000000000u, &err) != 0)
+				return usage_error("report", "--since: %s", err.text);
 			break;
 		case 'c':
 			if (!parse_client(optarg, &r->cfg.filter))

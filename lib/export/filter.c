@@ -7,9 +7,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <time.h>
-
-#define NS 1000000000ull
 
 /* ---- a person's text ---- */
 
@@ -133,49 +130,6 @@ bad:
 	return psi_err_set(err, -EINVAL,
 		"a client is an address or a prefix, 10.0.0.7, 10.0.0.0/8 or 2001:db8::/32, not '%s'",
 		text);
-}
-
-static bool
-read_age(const char *text, uint64_t *seconds)
-{
-	static const struct {
-		char unit;
-		uint32_t seconds;
-	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-	char *end;
-	unsigned long n = isdigit((unsigned char)*text) ? strtoul(text, &end, 10) : 0;
-
-	if (!isdigit((unsigned char)*text) || !end[0] || end[1] || n > 1000000000)
-		return false;
-	for (size_t i = 0; i < PSI_COUNT(units); i++) {
-		if (units[i].unit == *end) {
-			*seconds = (uint64_t)n * units[i].seconds;
-			return true;
-		}
-	}
-	return false;
-}
-
-int
-psi_filter_since(struct psi_filter *f, const char *text, uint64_t now_ns, struct psi_err *err)
-{
-	struct tm tm = {0};
-	uint64_t age;
-	const char *end;
-
-	if (read_age(text, &age)) {
-		f->since_ns = now_ns > age * NS ? now_ns - age * NS : 1;
-		return 0;
-	}
-	end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-	if (end && *end == '.')
-		end += 1 + strspn(end + 1, "0123456789");
-	if (!end || strcmp(end, "Z") != 0 || tm.tm_year < 70)
-		return psi_err_set(err, -EINVAL,
-			"a time is 2026-11-22T08:00:00Z, or how long ago as 90s, 15m, 2h or 7d, not '%s'",
-			text);
-	f->since_ns = PSI_MAX((uint64_t)timegm(&tm) * NS, 1u);
-	return 0;
 }
 
 /* ---- an event ---- */

@@ -26,12 +26,17 @@ struct psi_filter {
  * host:    "a.example", or with ".a.example" or "*.a.example" that name and all below it; letter case does not matter.
  *          text must outlive f
  * client:  an address, or a prefix: "10.0.0.0/8", "2001:db8::/32"
- * since:   RFC 3339 ("2026-11-22T08:00:00Z"), or how long ago: "90s", "15m", "2h", "7d"; now_ns: since 1970 */
+ * since:   RFC 3339 ("2026-11-22T08:00:00Z"), a day ("2026-11-22"), which begins at midnight UTC, or how long ago: "90s",
+ *          "15m", "2h", "7d", "4w"; now_ns: since 1970. At least 1, for 0 is all of time */
 int psi_filter_types(struct psi_filter *f, const char *text, struct psi_err *err);
 int psi_filter_classes(struct psi_filter *f, const char *text, struct psi_err *err);
 int psi_filter_host(struct psi_filter *f, const char *text, struct psi_err *err);
 int psi_filter_client(struct psi_filter *f, const char *text, struct psi_err *err);
-int psi_filter_since(struct psi_filter *f, const char *text, uint64_t now_ns, struct psi_err *err);
+int psi_filter_since(uint64_t *since_ns, const char *text, uint64_t now_ns, struct psi_err *err);
+
+/* psi_filter_time: a time of RFC 3339, its zone also as "+hhmm", as ns since 1970; false for anything else, and for times
+ * before 1970 or after 9999. */
+bool psi_filter_time(const char *text, uint64_t *ns);
 
 /* psi_filter_takes: e was checked by psi_event_check. A filter of host, client or class takes no event that has none. */
 bool psi_filter_takes(const struct psi_filter *f, const struct psi_event *e);

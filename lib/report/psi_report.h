@@ -91,9 +91,6 @@ uint64_t psi_report_json_bytes(const struct psi_report_json *j);
 int psi_report_ring_open(struct psi_report_json **j, const char *path, struct psi_err *err);
 enum psi_report_rc psi_report_ring_next(void *j, struct psi_report_event *e, struct psi_err *err);
 
-/* psi_report_time: a time of RFC 3339 as ns since 1970; false for anything else and for times before 1970. */
-bool psi_report_time(const char *s, uint64_t *ns);
-
 /* ---- adding up ---- */
 
 struct psi_report_filter {

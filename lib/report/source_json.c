@@ -4,6 +4,7 @@
 #include "report_pvt.h"
 
 #include "psi_export.h"
+#include "psi_filter.h"
 #include "psi_ring.h"
 
 #include <arpa/inet.h>
@@ -136,46 +137,13 @@ get_ip(struct reader *in, const json_t *o, const char *key, struct psi_report_ip
 		wrong(in, key, "an IPv4 or IPv6 address");
 }
 
-/* EVE writes the zone as "+hhmm". */
-bool
-psi_report_time(const char *s, uint64_t *ns)
-{
-	struct tm tm = {0};
-	const char *p = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
-	int sign, h = 0, m = 0, n = 0;
-	uint64_t frac = 0, unit = 100000000;
-	int64_t t;
-
-	if (!p)
-		return false;
-	if (*p == '.')
-		for (p++; *p >= '0' && *p <= '9'; p++, unit /= 10)
-			frac += (uint64_t)(*p - '0') * unit;
-	t = timegm(&tm);
-	if (*p == '+' || *p == '-') {
-		sign = *p++ == '+' ? -1 : 1;
-		if (sscanf(p, "%2d:%2d%n", &h, &m, &n) < 2 || !n)
-			n = 0;
-		if (!n && (sscanf(p, "%2d%2d%n", &h, &m, &n) < 2 || !n))
-			return false;
-		t += sign * (h * 3600 + m * 60);
-		p += n;
-	} else if (*p++ != 'Z') {
-		return false;
-	}
-	if (*p || t < 0 || t > 253402300799)
-		return false;
-	*ns = (uint64_t)t * 1000000000u + frac;
-	return true;
-}
-
 static void
 get_time(struct reader *in, const json_t *o, const char *key, uint64_t *ns)
 {
 	struct psi_report_text t = {NULL, 0};
 
 	get_text(in, o, key, &t);
-	if (t.p && (strlen(t.p) != t.len || !psi_report_time(t.p, ns)))
+	if (t.p && (strlen(t.p) != t.len || !psi_filter_time(t.p, ns)))
 		wrong(in, key, "a time such as 2026-01-31T08:30:00.000000Z");
 }
 

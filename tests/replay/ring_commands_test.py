@@ -72,7 +72,8 @@ with tempfile.TemporaryDirectory() as tmp:
     assert seqs('--host=.a.example') == [1, 2, 4]
     assert seqs('--client=10.0.0.0/30') == [1, 2, 4]
     assert seqs('--client=::1') == [5]
-    assert seqs('--since=2026-11-22T08:00:04Z') == [4, 5]
+    assert seqs('--since=2026-11-22T08:00:04Z') == seqs('--since=2026-11-22T09:00:04+01:00') == [4, 5]
+    assert seqs('--since=2026-11-22') == [1, 2, 4, 5] and seqs('--since=2026-11-23') == []
     assert seqs('--verdict=failed', '--type=tls_flow', '--client=10.0.0.1') == [1]
     assert seqs('--count=1') == [1]
     # As JSON an event is what the writer's own test holds it to be.

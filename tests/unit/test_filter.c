@@ -161,31 +161,62 @@ test_types(void)
 	CU_ASSERT(!psi_filter_takes(&f, FLOW(PINNED)));
 }
 
+/* date -u -d '2026-03-02T08:00:00Z' +%s: 1772438400 */
+static void
+test_time(void)
+{
+	const uint64_t ns1 = 1000000000ull;
+	uint64_t ns;
+
+	CU_ASSERT(psi_filter_time("2026-03-02T08:00:00Z", &ns) && ns == 1772438400 * ns1);
+	CU_ASSERT(psi_filter_time("2026-03-02T08:00:00.25Z", &ns) &&
+		  ns == 1772438400 * ns1 + ns1 / 4);
+	CU_ASSERT(
+		psi_filter_time("2026-03-02T09:30:00.000000+0130", &ns) && ns == 1772438400 * ns1);
+	CU_ASSERT(psi_filter_time("2026-03-02T07:00:00-01:00", &ns) && ns == 1772438400 * ns1);
+	CU_ASSERT_FALSE(psi_filter_time("2026-03-02T08:00:00", &ns));
+	CU_ASSERT_FALSE(psi_filter_time("2026-03-02T08:00:00Zx", &ns));
+	CU_ASSERT_FALSE(psi_filter_time("2026-13-02T08:00:00Z", &ns));
+	CU_ASSERT_FALSE(psi_filter_time("1969-12-31T23:59:59Z", &ns));
+	CU_ASSERT_FALSE(psi_filter_time("2026-03-02T08:00:00+", &ns));
+	CU_ASSERT_FALSE(psi_filter_time("2026-03-02T08:00:00+1", &ns));
+	CU_ASSERT_FALSE(psi_filter_time("2026-03-02T08:00:00+01:", &ns));
+	CU_ASSERT_FALSE(psi_filter_time("2026-03-02T08:00:00+-1-2", &ns));
+	CU_ASSERT_FALSE(psi_filter_time("1970-01-01T00:00:00+0001", &ns));
+	CU_ASSERT_FALSE(psi_filter_time("", &ns));
+}
+
 static void
 test_since(void)
 {
-	static const char *const bad[] = {"", "5", "5y", "s", "-5s", "2026-11-22",
+	static const char *const bad[] = {"", "5", "5y", "s", "-5s", "2026-11-2", "2026-11-32",
 		"2026-11-22T08:00:00", "2026-13-22T08:00:00Z", "1969-01-01T00:00:00Z",
 		"99999999999d"};
 	const uint64_t ns = 1000000000ull, now = 1000000 * ns;
 	struct psi_filter f = {0};
 
 	/* date -u -d 2026-11-22T08:00:00Z +%s: 1795334400 */
-	CU_ASSERT_EQUAL(psi_filter_since(&f, "2026-11-22T08:00:00Z", now, NULL), 0);
+	CU_ASSERT_EQUAL(psi_filter_since(&f.since_ns, "2026-11-22T08:00:00Z", now, NULL), 0);
 	CU_ASSERT_EQUAL(f.since_ns, 1795334400 * ns);
-	CU_ASSERT_EQUAL(psi_filter_since(&f, "2026-11-22T08:00:00.123Z", now, NULL), 0);
+	CU_ASSERT_EQUAL(psi_filter_since(&f.since_ns, "2026-11-22T08:00:00.123Z", now, NULL), 0);
+	CU_ASSERT_EQUAL(f.since_ns, 1795334400 * ns + 123 * ns / 1000);
+	CU_ASSERT_EQUAL(psi_filter_since(&f.since_ns, "2026-11-22T09:00:00+01:00", now, NULL), 0);
 	CU_ASSERT_EQUAL(f.since_ns, 1795334400 * ns);
-	CU_ASSERT_EQUAL(psi_filter_since(&f, "90s", now, NULL), 0);
+	CU_ASSERT_EQUAL(psi_filter_since(&f.since_ns, "2026-11-22", now, NULL), 0);
+	CU_ASSERT_EQUAL(f.since_ns, 1795305600 * ns); /* date -u -d 2026-11-22 +%s */
+	CU_ASSERT_EQUAL(psi_filter_since(&f.since_ns, "1w", now, NULL), 0);
+	CU_ASSERT_EQUAL(f.since_ns, 395200 * ns);
+	CU_ASSERT_EQUAL(psi_filter_since(&f.since_ns, "90s", now, NULL), 0);
 	CU_ASSERT_EQUAL(f.since_ns, 999910 * ns);
-	CU_ASSERT_EQUAL(psi_filter_since(&f, "2h", now, NULL), 0);
+	CU_ASSERT_EQUAL(psi_filter_since(&f.since_ns, "2h", now, NULL), 0);
 	CU_ASSERT_EQUAL(f.since_ns, 992800 * ns);
 	CU_ASSERT(psi_filter_takes(&f, flow("a.example", v4, 4, PSI_CLASS_NORMAL, 992800 * ns)));
 	CU_ASSERT(
 		!psi_filter_takes(&f, flow("a.example", v4, 4, PSI_CLASS_NORMAL, 992800 * ns - 1)));
-	CU_ASSERT_EQUAL(psi_filter_since(&f, "30d", now, NULL), 0); /* before 1970 */
+	CU_ASSERT_EQUAL(psi_filter_since(&f.since_ns, "30d", now, NULL), 0); /* before 1970 */
 	CU_ASSERT_EQUAL(f.since_ns, 1);
 	for (size_t i = 0; i < PSI_COUNT(bad); i++)
-		CU_ASSERT(psi_filter_since(&f, bad[i], now, NULL) < 0);
+		CU_ASSERT(psi_filter_since(&f.since_ns, bad[i], now, NULL) < 0);
 }
 
 static void
@@ -218,6 +249,7 @@ static CU_TestInfo tests[] = {
 	{"hosts and what is below them", test_host},
 	{"verdicts, of flows and of findings", test_class},
 	{"types of events", test_types},
+	{"times of RFC 3339", test_time},
 	{"times", test_since},
 	{"a line of text", test_line},
 	CU_TEST_INFO_NULL,

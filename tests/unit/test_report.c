@@ -348,25 +348,6 @@ test_times(void)
 	CU_ASSERT_EQUAL(sum, 6);
 }
 
-/* date -u -d '2026-03-02T08:00:00Z' +%s: 1772438400 */
-static void
-test_parse_time(void)
-{
-	uint64_t ns;
-
-	CU_ASSERT(psi_report_time("2026-03-02T08:00:00Z", &ns) && ns == 1772438400 * SEC);
-	CU_ASSERT(psi_report_time("2026-03-02T08:00:00.25Z", &ns) &&
-		  ns == 1772438400 * SEC + SEC / 4);
-	CU_ASSERT(
-		psi_report_time("2026-03-02T09:30:00.000000+0130", &ns) && ns == 1772438400 * SEC);
-	CU_ASSERT(psi_report_time("2026-03-02T07:00:00-01:00", &ns) && ns == 1772438400 * SEC);
-	CU_ASSERT_FALSE(psi_report_time("2026-03-02T08:00:00", &ns));
-	CU_ASSERT_FALSE(psi_report_time("2026-03-02T08:00:00Zx", &ns));
-	CU_ASSERT_FALSE(psi_report_time("2026-13-02T08:00:00Z", &ns));
-	CU_ASSERT_FALSE(psi_report_time("1969-12-31T23:59:59Z", &ns));
-	CU_ASSERT_FALSE(psi_report_time("", &ns));
-}
-
 /* ---- hosts to exempt ---- */
 
 static const struct {
@@ -491,7 +472,6 @@ static CU_TestInfo tests[] = {
 	{"filters", test_filters},
 	{"least confidence", test_min_confidence},
 	{"bins of time widen and shift", test_times},
-	{"times are parsed", test_parse_time},
 	{"host names", test_host_names},
 	{"the list of hosts to exempt", test_exempt},
 	CU_TEST_INFO_NULL,
