@@ -14,6 +14,9 @@ struct head {
 _Static_assert(sizeof(struct head) == 16, "records stay 8-aligned");
 #define SKIP 0
 
+#define LINE  64
+#define AHEAD 4096 /* bytes behind the last record that are asked for before they are written */
+
 static struct head *
 head_at(const struct psi_handoff *h, uint64_t pos)
 {
@@ -59,6 +62,27 @@ psi_handoff_reserve(struct psi_handoff *h, uint32_t len)
 	return head_at(h, tail + h->reserved) + 1;
 }
 
+/* For writing: a line that the reader's core has is taken from it. */
+static inline void
+ask_for(uint8_t *p)
+{
+#ifdef __x86_64__
+	__asm__ volatile("prefetchw %0" : : "m"(*p));
+#else
+	__builtin_prefetch(p, 1);
+#endif
+}
+
+/* The ring comes round to memory that no cache holds any more, or only the reader's. Each line is asked for once. */
+static void
+ask_ahead(struct psi_handoff *h, uint64_t tail)
+{
+	if (h->asked < tail)
+		h->asked = tail & ~(uint64_t)(LINE - 1);
+	for (; h->asked < tail + AHEAD; h->asked += LINE)
+		ask_for(h->mem + (h->asked & (h->size - 1)));
+}
+
 void
 psi_handoff_commit(struct psi_handoff *h, enum psi_handoff_type type, uint32_t len)
 {
@@ -67,6 +91,7 @@ psi_handoff_commit(struct psi_handoff *h, enum psi_handoff_type type, uint32_t l
 	*head_at(h, tail) = (struct head){.room = room_of(len), .type = (uint16_t)type, .len = len};
 	h->reserved = 0;
 	atomic_store_explicit(&h->tail, tail + room_of(len), memory_order_release);
+	ask_ahead(h, tail + room_of(len));
 }
 
 uint64_t

@@ -56,6 +56,7 @@ struct psi_handoff {
 	uint64_t head_seen; /* writer's copy of head, refreshed only when the ring looks full */
 	uint64_t
 		reserved; /* bytes that the next commit publishes, skipped ones at the ring's end included */
+	uint64_t asked; /* up to where the caches were asked for memory */
 	/* Reader's line. head: release by _consume, acquire by _reserve. */
 	_Atomic uint64_t head __attribute__((aligned(128)));
 };
