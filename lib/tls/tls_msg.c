@@ -285,11 +285,11 @@ plausible(const struct psi_tls_side *s, uint8_t type, uint32_t len)
 
 /* A message header is complete. Returns false when it is none. */
 static bool
-msg_begin(struct tls_in *x)
+msg_begin(struct tls_in *x, const uint8_t *h)
 {
 	struct psi_tls_side *s = x->s;
-	uint8_t type = s->msg_hdr[0];
-	uint32_t len = psi_be24(s->msg_hdr + 1);
+	uint8_t type = h[0];
+	uint32_t len = psi_be24(h + 1);
 
 	if (!(s->bits & TLS_B_SYNC) && !plausible(s, type, len))
 		return false;
@@ -309,18 +309,17 @@ msg_begin(struct tls_in *x)
 	return true;
 }
 
-/* Takes bytes into msg_hdr until it is whole. Returns how many. */
-static uint32_t
-stage_hdr(struct psi_tls_side *s, const uint8_t *p, uint32_t len)
+/* A whole message header, where it stands or, when it straddles two pieces, staged; NULL: it goes on. *n: bytes taken. */
+static const uint8_t *
+take_header(struct psi_tls_side *s, const uint8_t *p, uint32_t len, uint32_t *n)
 {
-	uint32_t n = PSI_MIN(len, (uint32_t)(TLS_MSG_HDR_LEN - s->msg_hdr_have));
-
-	if (psi_likely(n == TLS_MSG_HDR_LEN))
-		memcpy(s->msg_hdr, p, TLS_MSG_HDR_LEN);
-	else
-		memcpy(s->msg_hdr + s->msg_hdr_have, p, n);
-	s->msg_hdr_have = (uint8_t)(s->msg_hdr_have + n);
-	return n;
+	*n = PSI_MIN(len, (uint32_t)(TLS_MSG_HDR_LEN - s->msg_hdr_have));
+	if (psi_unlikely(*n < TLS_MSG_HDR_LEN)) {
+		memcpy(s->msg_hdr + s->msg_hdr_have, p, *n);
+		p = s->msg_hdr;
+	}
+	s->msg_hdr_have = (uint8_t)(s->msg_hdr_have + *n);
+	return s->msg_hdr_have == TLS_MSG_HDR_LEN ? p : NULL;
 }
 
 bool
@@ -329,6 +328,7 @@ tls_msg_feed(struct tls_in *x, const uint8_t *p, uint32_t len)
 	struct psi_tls_side *s = x->s;
 
 	while (len) {
+		const uint8_t *h;
 		uint32_t n;
 
 		if (s->msg_hdr_have == TLS_MSG_HDR_LEN) {
@@ -336,8 +336,8 @@ tls_msg_feed(struct tls_in *x, const uint8_t *p, uint32_t len)
 			if (s->msg_left == 0)
 				msg_end(x);
 		} else {
-			n = stage_hdr(s, p, len);
-			if (s->msg_hdr_have == TLS_MSG_HDR_LEN && !msg_begin(x)) {
+			h = take_header(s, p, len, &n);
+			if (h && !msg_begin(x, h)) {
 				s->msg_hdr_have = 0;
 				s->bits &= (uint8_t)~TLS_B_SYNC;
 				return false;

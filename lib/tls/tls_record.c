@@ -247,21 +247,21 @@ on_data_hdr(struct tls_in *x)
 	return TLS_SKIP;
 }
 
-/* A record header is complete in hdr. */
+/* A record header is complete. */
 static int
-open_record(struct tls_in *x)
+open_record(struct tls_in *x, const uint8_t *h)
 {
 	struct psi_tls_side *s = x->s;
 	enum tls_state next = TLS_SKIP;
 
 	s->hdr_have = 0;
-	s->rec_type = s->hdr[0];
-	s->rec_version = psi_be16(s->hdr + 1);
-	s->rec_len = psi_be16(s->hdr + 3);
+	s->rec_type = h[0];
+	s->rec_version = psi_be16(h + 1);
+	s->rec_len = psi_be16(h + 3);
 	s->rec_left = s->rec_len;
 	s->last_ns = x->now_ns;
 	if (s->rec_type < PSI_CT_CHANGE_CIPHER_SPEC || s->rec_type > PSI_CT_HEARTBEAT ||
-		s->hdr[1] != 3 || s->rec_len > TLS_REC_LEN_MAX)
+		h[1] != 3 || s->rec_len > TLS_REC_LEN_MAX)
 		return fail(x, PSI_E_LOST_SYNC);
 	switch ((enum psi_content_type)s->rec_type) {
 	case PSI_CT_CHANGE_CIPHER_SPEC: next = on_ccs(x); break;
@@ -315,14 +315,18 @@ stage(struct tls_in *x, uint8_t want)
 	struct psi_tls_side *s = x->s;
 	size_t n = PSI_MIN((size_t)(want - s->hdr_have), psi_cursor_left(&x->c));
 
-	if (psi_likely(n == TLS_HDR_LEN)) { /* a whole header: hdr is empty, and the length known */
-		memcpy(s->hdr, psi_take(&x->c, TLS_HDR_LEN), TLS_HDR_LEN);
-		s->hdr_have = TLS_HDR_LEN;
-		return true;
-	}
 	memcpy(s->hdr + s->hdr_have, psi_take(&x->c, n), n);
 	s->hdr_have = (uint8_t)(s->hdr_have + n);
 	return s->hdr_have == want;
+}
+
+/* A whole record header, where it stands or, when it straddles two pieces, staged. NULL: it goes on. */
+static const uint8_t *
+take_header(struct tls_in *x)
+{
+	if (psi_likely(!x->s->hdr_have && psi_cursor_left(&x->c) >= TLS_HDR_LEN))
+		return psi_take(&x->c, TLS_HDR_LEN);
+	return stage(x, TLS_HDR_LEN) ? x->s->hdr : NULL;
 }
 
 /* The rest of the current record in this piece: at most max bytes. */
@@ -356,10 +360,10 @@ begin(struct tls_in *x)
 }
 
 static int
-v2_begin(struct tls_in *x)
+v2_begin(struct tls_in *x, const uint8_t *h)
 {
 	struct psi_tls_side *s = x->s;
-	uint32_t len = (uint32_t)(s->hdr[0] & 0x7f) << 8 | s->hdr[1];
+	uint32_t len = (uint32_t)(h[0] & 0x7f) << 8 | h[1];
 
 	s->hdr_have = 0;
 	s->rec_version = 0x0002;
@@ -367,40 +371,40 @@ v2_begin(struct tls_in *x)
 	s->rec_left = len - 3;
 	s->state = TLS_V2_BODY;
 	x->t->last_hs_ns = x->now_ns;
-	tls_v2_begin(x, s->hdr[2] == 1 ? PSI_HS_CLIENT_HELLO : PSI_HS_SERVER_HELLO, len);
-	tls_v2_feed(x, s->hdr + 2, 3); /* what was needed to tell is part of the message */
+	tls_v2_begin(x, h[2] == 1 ? PSI_HS_CLIENT_HELLO : PSI_HS_SERVER_HELLO, len);
+	tls_v2_feed(x, h + 2, 3); /* what was needed to tell is part of the message */
 	return PSI_OK;
 }
 
 static int
 on_start(struct tls_in *x)
 {
-	struct psi_tls_side *s = x->s;
-	int rc;
+	const uint8_t *h = take_header(x);
+	int rc = h ? psi_tls_probe(h, TLS_HDR_LEN) : psi_tls_probe(x->s->hdr, x->s->hdr_have);
 
-	stage(x, TLS_HDR_LEN);
-	rc = psi_tls_probe(s->hdr, s->hdr_have);
 	if (rc == PSI_E_AGAIN)
 		return PSI_OK;
 	if (rc != PSI_OK)
 		return not_tls(x);
 	begin(x);
-	return s->hdr[0] & 0x80 ? v2_begin(x) : open_record(x);
+	return h[0] & 0x80 ? v2_begin(x, h) : open_record(x, h);
 }
 
 static int
 on_hdr(struct tls_in *x)
 {
 	struct psi_tls_side *s = x->s;
+	const uint8_t *h;
 
 	if ((s->bits & TLS_B_V2_HELLO) && !s->hdr_have && (x->c.p[0] < 20 || x->c.p[0] > 24)) {
 		s->state = TLS_V2_HDR; /* no record of SSLv3 or later: the session is SSLv2 */
 		return PSI_OK;
 	}
-	if (!stage(x, TLS_HDR_LEN))
+	h = take_header(x);
+	if (!h)
 		return PSI_OK;
 	s->bits &= (uint8_t)~TLS_B_V2_HELLO;
-	return open_record(x);
+	return open_record(x, h);
 }
 
 static int
