@@ -3,8 +3,11 @@
  * the key of this start, and only a chain not sent lately goes to the collector, as those references. */
 #include "worker_pvt.h"
 
-#define XXH_INLINE_ALL
+#define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
+#ifdef __x86_64__
+#include <xxh_x86dispatch.h> /* the widest vectors that this processor has */
+#endif
 
 #define SENT_AGAIN_NS \
 	60000000000ull /* a chain is sent again after this long, in case the collector forgot it */
@@ -21,6 +24,18 @@ chain_of(struct psi_worker *w, const struct hs *h, enum psi_dir dir)
 	return h->chain[dir] == PSI_POOL_NONE ? NULL : psi_pool_at(&w->chains, h->chain[dir]);
 }
 
+/* Gives back a reference that nobody else knows of: the collector has none of this mbuf, so no other thread counts. */
+static void
+let_go(struct rte_mbuf *m)
+{
+	uint16_t cnt = rte_mbuf_refcnt_read(m);
+
+	if (cnt > 1)
+		rte_mbuf_refcnt_set(m, (uint16_t)(cnt - 1));
+	else
+		rte_pktmbuf_free_seg(m);
+}
+
 static void
 chain_free(struct psi_worker *w, struct hs *h, enum psi_dir dir, bool release)
 {
@@ -30,7 +45,7 @@ chain_free(struct psi_worker *w, struct hs *h, enum psi_dir dir, bool release)
 		return;
 	w->chain_segs -= c->seg_cnt;
 	for (uint16_t i = 0; release && i < c->seg_cnt; i++)
-		rte_pktmbuf_free_seg(c->seg[i].ref);
+		let_go(c->seg[i].ref);
 	psi_pool_give(&w->chains, h->chain[dir]);
 	h->chain[dir] = PSI_POOL_NONE;
 }
