@@ -206,6 +206,15 @@ stranger_at(const struct psi_flow_table *t, size_t i)
 }
 
 void
+psi_flow_prefetch_state(const struct psi_flow_table *t, const struct psi_flow *f)
+{
+	size_t b = index_of(t, f) / WAYS;
+
+	__builtin_prefetch(&t->states[b], 1);
+	__builtin_prefetch(&t->due[b], 1);
+}
+
+void
 psi_flow_set_state(struct psi_flow_table *t, struct psi_flow *f, enum psi_flow_state state)
 {
 	size_t i = index_of(t, f);

@@ -83,6 +83,9 @@ uint32_t psi_flow_hash(const struct psi_flow_table *t, const struct psi_tuple *k
 void psi_flow_prefetch(const struct psi_flow_table *t, uint32_t hash);
 struct psi_flow *psi_flow_prefetch_entry(const struct psi_flow_table *t, uint32_t hash);
 
+/* psi_flow_prefetch_state: for what psi_flow_set_state of f will write beside the entry. */
+void psi_flow_prefetch_state(const struct psi_flow_table *t, const struct psi_flow *f);
+
 /* Both tuples are the same, 44 bytes as six words that overlap. */
 static inline uint64_t
 psi_flow_word(const struct psi_tuple *key, size_t off)

@@ -3,6 +3,8 @@
  * handshake is decided, to the skimmer that reads record headers only. */
 #include "worker_pvt.h"
 
+#include <rte_prefetch.h>
+
 /* So that the begin of a thin flow is told, roughly, though it does not remember it: every mark_step-th of all, and
  * every second of them forgotten when there are too many. */
 static void
@@ -75,6 +77,7 @@ hs_open(struct psi_worker *w, struct conn *c)
 	psi_tls_start_init(&h->start);
 	psi_tls_init(&h->tls);
 	h->chain[0] = h->chain[1] = PSI_POOL_NONE;
+	h->begun = 0;
 	memset(h->has_chain, 0, sizeof(h->has_chain));
 	memset(h->chain_cut, 0, sizeof(h->chain_cut));
 	return h;
@@ -124,6 +127,7 @@ to_start(struct psi_worker *w, struct hs *h, unsigned int side, const uint8_t *p
 		w->cur->not_tls = 3;
 		return 0;
 	}
+	h->begun |= (uint8_t)(1 << side);
 	if (psi_tls_start_plain(&h->start))
 		h->tls.note |= PSI_TLS_STARTTLS;
 	n = psi_tls_start_held(&h->start, side, &held);
@@ -140,7 +144,7 @@ on_data(void *ctx, unsigned int side, const uint8_t *p, uint32_t len, void *ref,
 	if (!h)
 		return psi_tls_skim_push(&w->cur->skim.side[side], p, len);
 	w->cur_ref = ref;
-	if (psi_tls_start_done(&h->start, side))
+	if (h->begun >> side & 1)
 		return to_tls(w, h, side, p, len, ts_ns);
 	return to_start(w, h, side, p, len, ts_ns);
 }
@@ -154,13 +158,14 @@ on_gap(void *ctx, unsigned int side, uint32_t len, uint64_t ts_ns)
 
 	if (!h)
 		return psi_tls_skim_gap(&w->cur->skim.side[side]);
-	if (!psi_tls_start_done(&h->start, side)) {
+	if (!(h->begun >> side & 1)) {
 		int rc = psi_tls_start_gap(&h->start, side, len);
 
 		if (rc == PSI_E_NOT_TLS && !h->tls.messages)
 			w->cur->not_tls = 3;
 		if (rc != PSI_OK)
 			return 0;
+		h->begun |= (uint8_t)(1 << side);
 	}
 	if (psi_tls_gap(&h->tls, side, len, ts_ns, &chain_tls_ops, w, &skip) == PSI_E_NOT_TLS)
 		w->cur->not_tls |= (uint8_t)(1 << side);
@@ -399,6 +404,22 @@ conn_end(struct psi_worker *w, struct conn *c, enum psi_rec_why why)
 	forget(w, c);
 }
 
+/* Lingering connections have not been looked at for long: while one is told of, the next one's entry is asked for, and
+ * the whole of that behind it. */
+static void
+ask_ahead(struct psi_worker *w, const struct conn *c)
+{
+	if (c->next == PSI_POOL_NONE)
+		return;
+	c = psi_pool_at(&w->conns, c->next);
+	rte_prefetch0(c->flow);
+	if (c->next == PSI_POOL_NONE)
+		return;
+	c = psi_pool_at(&w->conns, c->next);
+	for (size_t off = 0; off < sizeof(*c); off += 64)
+		rte_prefetch0((const uint8_t *)c + off);
+}
+
 void
 conn_linger_expire(struct psi_worker *w, bool all)
 {
@@ -409,6 +430,7 @@ conn_linger_expire(struct psi_worker *w, bool all)
 
 		if (!all && w->now_ns - c->closed_ns <= limit)
 			return;
+		ask_ahead(w, c);
 		conn_end(w, c, PSI_WHY_OPEN);
 	}
 }

@@ -250,6 +250,7 @@ pack(struct psi_worker *w, const struct conn *c)
 	const struct psi_stream_side *a = &c->stream.side[0], *b = &c->stream.side[1];
 	struct psi_flow *f = c->flow;
 	uint64_t word = f->state | (uint64_t)FLOW_THIN << 8 | c->last_ns / 1000u % 1000u << US_AT;
+	struct thin_more more;
 
 	for (unsigned int side = 0; side < 2; side++) {
 		const struct psi_stream_side *s = &c->stream.side[side];
@@ -264,7 +265,7 @@ pack(struct psi_worker *w, const struct conn *c)
 		word |= PSI_MIN((uint64_t)c->pkts[side], MASK(PKTS_BITS)) << pkts_at(side);
 	}
 	f->word = word;
-	*more_of(w, f) = (struct thin_more){.id_low = (uint32_t)c->id,
+	more = (struct thin_more){.id_low = (uint32_t)c->id,
 		.id_high = (uint8_t)(c->id >> 32),
 		.client = (unsigned int)(c->client + 1) & 3,
 		.syn_side = (unsigned int)(c->syn_side + 1) & 3,
@@ -273,6 +274,7 @@ pack(struct psi_worker *w, const struct conn *c)
 		.ooo = (unsigned int)(a->ooo + b->ooo) & MASK(OOO_BITS),
 		.note = {a->note, b->note},
 		.start_low = {c->start_low[0], c->start_low[1]}};
+	*more_of(w, f) = more; /* at once, without reading what was there */
 }
 
 bool

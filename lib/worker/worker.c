@@ -5,7 +5,10 @@
 #include <netinet/in.h>
 #include <rte_prefetch.h>
 
-#define AHEAD 4 /* packets whose headers are asked for before they are read */
+#define AHEAD	   4 /* packets whose headers are asked for before they are read */
+#define CONN_AHEAD 6 /* the same for connections */
+#define HS_AHEAD   3 /* and for what these point to */
+#define ALERT_MAX  64
 
 /* What each result of the decoder counts as. */
 static const enum psi_stat rc_stat[PSI_NET_RC_CNT] = {
@@ -207,6 +210,7 @@ followed(struct psi_worker *w, struct psi_flow *f, struct rte_mbuf *m, const str
 	uint64_t no_flow = psi_stat_get(&w->stats, PSI_STAT_pkt_no_flow);
 	struct conn *c;
 
+	w->followed++;
 	f = flow_of(w, f, p, hash, ts_ns);
 	if (!f)
 		return psi_stat_get(&w->stats, PSI_STAT_pkt_no_flow) != no_flow;
@@ -299,11 +303,66 @@ act(struct psi_worker *w, struct rte_mbuf *m, unsigned int i, uint64_t ts_ns, ui
 	psi_stat_inc(&w->stats, s);
 }
 
+static inline void
+ask(const void *p, size_t len)
+{
+	for (size_t off = 0; off < len; off += 64)
+		rte_prefetch0((const uint8_t *)p + off);
+}
+
+/* What packet i will need behind its flow's entry, which is there by now. A thin flow needs no more unless this packet
+ * ends it; an alert is such a packet, and short. */
+static inline void
+ask_conn(struct psi_worker *w, unsigned int i)
+{
+	const struct psi_pkt *p = &w->pkt[i];
+	const struct psi_flow *f = w->likely[i];
+	bool ends = p->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST);
+	const struct conn *c;
+
+	if (f->flags & FLOW_THIN) {
+		if (ends || p->payload_len - 1u < ALERT_MAX)
+			rte_prefetch0(&w->thin_more[f - w->base]);
+		return;
+	}
+	c = conn_of(w, f);
+	if (c)
+		ask(c, CONN_HOT);
+	if (c && (ends || p->payload_len))
+		psi_flow_prefetch_state(w->flows, f);
+}
+
+/* The same behind its connection: the handshake that its payload goes on with. */
+static inline void
+ask_hs(struct psi_worker *w, unsigned int i)
+{
+	const struct conn *c = w->pkt[i].payload_len ? conn_of(w, w->likely[i]) : NULL;
+	const struct hs *h = c ? hs_of(w, c) : NULL;
+
+	if (!h)
+		return;
+	ask(h, HS_HOT);
+	ask(&h->tls.side[w->pkt[i].sender], sizeof(h->tls.side[0]));
+}
+
+/* In the burst, a few packets before their turn. */
+static inline void
+ask_ahead(struct psi_worker *w, unsigned int i, unsigned int n)
+{
+	unsigned int conn = i + CONN_AHEAD, hs = i + HS_AHEAD;
+
+	if (conn < n && w->rc[conn] == PSI_NET_TCP)
+		ask_conn(w, conn);
+	if (hs < n && w->rc[hs] == PSI_NET_TCP)
+		ask_hs(w, hs);
+}
+
 void
 psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 	const uint64_t *ts_ns, const uint32_t *wire_len, uint16_t n)
 {
 	uint64_t bytes = 0;
+	bool ahead = w->followed != 0; /* while all flows are thin it would bring nothing */
 
 	PSI_ASSERT(n <= PSI_WORKER_BURST, "a burst is at most PSI_WORKER_BURST packets");
 	if (!n)
@@ -325,9 +384,13 @@ psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 		}
 	psi_stat_add(&w->stats, PSI_STAT_pkt_rx, n);
 	psi_stat_add(&w->stats, PSI_STAT_pkt_rx_bytes, bytes);
-	for (uint16_t i = 0; i < n; i++)
+	w->followed = 0;
+	for (uint16_t i = 0; i < n; i++) {
+		if (psi_unlikely(ahead))
+			ask_ahead(w, i, n);
 		if (m[i]) /* else a fragment, counted by frag; a time of 0 stands for "never" from here on */
 			act(w, m[i], i, PSI_MAX(ts_ns[i], 1u), wire_len[i]);
+	}
 	rte_pktmbuf_free_bulk(m, n);
 }
 

@@ -42,27 +42,33 @@ _Static_assert(sizeof(struct thin) == 16 && sizeof(struct thin_more) == 12, "28 
 /* What a connection is, beside its hot entry, from its first payload (or SYN, while there is room) until it is
  * established, and from its first surprise after that to its end. */
 struct conn {
+	/* Three cache lines that every packet of it needs. */
 	struct psi_stream stream;
-	struct psi_tls_skim skim; /* once the handshake is decided */
-	struct psi_flow *flow;	  /* its entry; entries do not move */
-	uint64_t id;
-	uint64_t start_ns, last_ns, closed_ns;
-	uint64_t bytes[2], app[2]; /* by side */
-	uint64_t rst_ns[2], fin_ns[2];
-	uint32_t pkts[2];
-	uint32_t hs;		      /* index of its struct hs, PSI_POOL_NONE once given up */
-	uint32_t next, prev;	      /* in the list of lingering connections */
-	struct psi_pkt first;	      /* for VLANs and tunnels: only those fields are used */
+	uint32_t pkts[2]; /* by side, as are the next */
+	uint32_t hs;	  /* index of its struct hs, PSI_POOL_NONE once given up */
+	int8_t client;	  /* 0, 1, or -1 while not known */
+	uint8_t not_tls;  /* bit per side */
+	uint8_t is_tls;
+	uint8_t told; /* 1: a HANDSHAKE record was made */
+	uint64_t bytes[2], app[2];
+	struct psi_flow *flow; /* its entry; entries do not move */
+	uint64_t last_ns;
 	int8_t syn_side;	      /* who sent the SYN without ACK, -1 unknown */
-	int8_t client;		      /* 0, 1, or -1 while not known */
 	uint8_t first_rst, first_fin; /* 1 + side; 0 none */
-	uint8_t not_tls;	      /* bit per side */
-	uint8_t told;		      /* 1: a HANDSHAKE record was made */
-	uint8_t is_tls, lingers;
+	uint8_t lingers;
 	uint8_t no_room; /* 1: there was no struct hs when its payload began; none is taken later */
 	uint8_t woken;	 /* 1: it was thin before; stream.side.start is a guess */
 	uint8_t start_low[2]; /* then: the low byte of the true one */
+	uint32_t next, prev;  /* in the list of lingering connections */
+
+	struct psi_tls_skim skim; /* once the handshake is decided */
+	uint64_t id;
+	uint64_t start_ns, closed_ns;
+	uint64_t rst_ns[2], fin_ns[2];
+	struct psi_pkt first; /* for VLANs and tunnels: only those fields are used */
 };
+#define CONN_HOT offsetof(struct conn, skim)
+_Static_assert(CONN_HOT <= 192, "three cache lines");
 
 /* A certificate message on its way by: spans of it, by reference. */
 struct chain {
@@ -79,13 +85,15 @@ struct chain {
 
 /* A handshake in progress. */
 struct hs {
-	struct psi_tls_start start;
-	struct psi_tls tls;
+	uint8_t begun; /* bit per side: its TLS has begun, psi_tls_start_done */
+	uint8_t has_chain[2], chain_cut[2];
 	uint32_t chain
 		[2]; /* by dir: index of its struct chain while the message passes, else PSI_POOL_NONE */
+	struct psi_tls tls;
 	uint64_t chain_key[2][2];
-	uint8_t has_chain[2], chain_cut[2];
+	struct psi_tls_start start;
 };
+#define HS_HOT (offsetof(struct hs, tls) + offsetof(struct psi_tls, ocsp))
 
 /* Fingerprints of one distinct hello. */
 struct fp_entry {
@@ -138,10 +146,11 @@ struct psi_worker {
 	void *cur_ref;
 	uint64_t cur_ns;
 	/* The burst at hand. */
-	struct psi_pkt pkt[PSI_WORKER_BURST];
+	struct psi_pkt pkt[PSI_WORKER_BURST] __attribute__((aligned(64)));
 	uint32_t hash[PSI_WORKER_BURST];
 	struct psi_flow *likely[PSI_WORKER_BURST]; /* the entry, unless the tag deceives */
 	uint8_t rc[PSI_WORKER_BURST];
+	uint32_t followed; /* packets of it so far, or of the last one, whose flow is not thin */
 	/* Memory of tables and pools, for close. */
 	struct {
 		void *p;
