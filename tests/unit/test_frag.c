@@ -174,6 +174,28 @@ segment(uint8_t *p, uint32_t n)
 
 static struct psi_pkt pkt; /* of the last frame fed */
 
+static bool
+	lent; /* frames are in memory of their own, without room before or behind them, as a capture's are */
+
+static void
+free_lent(void *addr, void *opaque)
+{
+	(void)addr;
+	free(opaque);
+}
+
+static void
+lend(struct rte_mbuf *m, const uint8_t *p, uint16_t n)
+{
+	uint16_t len = (uint16_t)(n + sizeof(struct rte_mbuf_ext_shared_info) + 8);
+	uint8_t *own = malloc(len);
+	struct rte_mbuf_ext_shared_info *info =
+		rte_pktmbuf_ext_shinfo_init_helper(own, &len, free_lent, own);
+
+	rte_pktmbuf_attach_extbuf(m, memcpy(own, p, n), (uintptr_t)own, n, info);
+	rte_pktmbuf_append(m, n);
+}
+
 /* split: bytes of the first segment, 0 for one segment. */
 static struct rte_mbuf *
 feed_split(const uint8_t *p, uint32_t n, uint32_t split, uint64_t now_ns)
@@ -181,7 +203,10 @@ feed_split(const uint8_t *p, uint32_t n, uint32_t split, uint64_t now_ns)
 	struct rte_mbuf *m = rte_pktmbuf_alloc(pool), *tail;
 	uint32_t first = split ? split : n;
 
-	memcpy(rte_pktmbuf_append(m, (uint16_t)first), p, first);
+	if (lent)
+		lend(m, p, (uint16_t)first);
+	else
+		memcpy(rte_pktmbuf_append(m, (uint16_t)first), p, first);
 	if (first < n) {
 		tail = rte_pktmbuf_alloc(pool);
 		memcpy(rte_pktmbuf_append(tail, (uint16_t)(n - first)), p + first, n - first);
@@ -282,9 +307,10 @@ test_every_order(void)
 	/* the eight of rte_ip_frag, and a first piece that leaves the TCP header to the second */
 	static const uint32_t eight[] = {16, 24, 32, 40, 48, 56, 64, 65};
 
-	for (int v6 = 0; v6 < 2; v6++) {
-		struct cut c = {.v6 = v6, .id = ID};
+	for (int i = 0; i < 4; i++) {
+		struct cut c = {.v6 = i & 1, .id = ID};
 
+		lent = i & 2;
 		begin(4), every_order(&c, 99, ends, 4), end();
 		begin(4), every_order(&c, 33, tiny, 5), end();
 		begin(4), every_order(&c, 1500, two, 2), end();
@@ -294,6 +320,7 @@ test_every_order(void)
 		c.vni = 77;
 		begin(4), every_order(&c, 99, ends, 4), end();
 	}
+	lent = false;
 	begin(4), every_order(&(struct cut){.id = ID}, 65, eight, 8), end();
 	begin(4), every_order(&(struct cut){.v6 = true, .dstopts = 16, .id = ID}, 99, ends, 4),
 		end();
