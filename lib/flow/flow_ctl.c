@@ -75,15 +75,42 @@ psi_flow_init(void *mem, const struct psi_flow_config *cfg, struct psi_stats *st
 	return t;
 }
 
+/* No way of the bucket is in use: most are not when a small capture ends. */
+static bool
+is_empty(const struct tags *t)
+{
+	uint16_t any = 0;
+
+	for (unsigned int w = 0; w < WAYS; w++)
+		any |= t->way[w];
+	return any < TAG_FLOW;
+}
+
+uint32_t
+psi_flow_next(const struct psi_flow_table *t, uint32_t i)
+{
+	uint32_t slots = t->bucket_cnt * WAYS;
+
+	while (i < slots) {
+		const struct tags *b = &t->tags[i / WAYS];
+
+		if (i % WAYS == 0 && is_empty(b))
+			i += WAYS;
+		else if (b->way[i % WAYS] < TAG_FLOW)
+			i++;
+		else
+			return i;
+	}
+	return slots;
+}
+
 void
 psi_flow_stop(struct psi_flow_table *t)
 {
-	for (size_t i = 0; i < (size_t)t->bucket_cnt * WAYS; i++) {
-		struct psi_flow *f = &t->entries[i];
+	uint32_t slots = t->bucket_cnt * WAYS;
 
-		if (t->tags[i / WAYS].way[i % WAYS] < TAG_FLOW)
-			continue;
-		t->gone(t->ctx, f, PSI_FLOW_WHY_STOP);
-		psi_flow_free(t, f);
+	for (uint32_t i = psi_flow_next(t, 0); i < slots; i = psi_flow_next(t, i + 1)) {
+		t->gone(t->ctx, &t->entries[i], PSI_FLOW_WHY_STOP);
+		psi_flow_free(t, &t->entries[i]);
 	}
 }

@@ -147,10 +147,11 @@ uint32_t psi_flow_age_all(struct psi_flow_table *t, uint64_t now_ms);
 
 /* psi_flow_base: the first of psi_flow_slots entries, which lie side by side: an entry has a number for all of its life,
  * and the caller may keep more of a flow in an array of its own. psi_flow_at: the entry of a number, NULL when it is
- * free. */
+ * free. psi_flow_next: the number of the first one in use from number i on, psi_flow_slots when there is none. */
 struct psi_flow *psi_flow_base(const struct psi_flow_table *t);
 uint32_t psi_flow_slots(const struct psi_flow_table *t);
 struct psi_flow *psi_flow_at(struct psi_flow_table *t, uint32_t i);
+uint32_t psi_flow_next(const struct psi_flow_table *t, uint32_t i);
 
 /* psi_flow_buckets: how many there are, 32 flows each: a round of psi_flow_age.
  * psi_flow_alive: entries in use, closed ones included. */

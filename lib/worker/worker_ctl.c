@@ -172,13 +172,14 @@ end_in_order(struct psi_worker *w)
 
 	if (!all)
 		return; /* psi_flow_stop ends them all the same */
-	for (uint32_t i = 0; i < psi_flow_slots(w->flows); i++) {
+	for (uint32_t i = psi_flow_next(w->flows, 0); i < psi_flow_slots(w->flows);
+		i = psi_flow_next(w->flows, i + 1)) {
 		struct psi_flow *f = psi_flow_at(w->flows, i);
-		const struct conn *c = f ? conn_of(w, f) : NULL;
+		const struct conn *c = conn_of(w, f);
 
 		if (c)
 			all[n++] = (struct told){c->id, f};
-		else if (f && f->flags & FLOW_THIN)
+		else if (f->flags & FLOW_THIN)
 			all[n++] = (struct told){thin_id(w, f), f};
 	}
 	qsort(all, n, sizeof(*all), by_id);

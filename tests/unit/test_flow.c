@@ -447,10 +447,17 @@ test_age_model(void)
 static void
 test_stop(void)
 {
+	uint32_t seen = 0;
+
 	fresh(800);
 	for (uint32_t n = 0; n < 200; n++)
 		get(n, PSI_FLOW_ESTABLISHED, 0);
+	for (uint32_t i = psi_flow_next(t, 0); i < psi_flow_slots(t);
+		i = psi_flow_next(t, i + 1), seen++)
+		CU_ASSERT_PTR_NOT_NULL(psi_flow_at(t, i));
+	CU_ASSERT_EQUAL(seen, 200);
 	psi_flow_stop(t);
+	CU_ASSERT_EQUAL(psi_flow_next(t, 0), psi_flow_slots(t));
 	CU_ASSERT_EQUAL(gone.why[PSI_FLOW_WHY_STOP], 200);
 	CU_ASSERT_EQUAL(psi_flow_alive(t), 0);
 	check();
