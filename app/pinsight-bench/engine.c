@@ -266,6 +266,7 @@ open_collector(struct engine *e, const struct options *o, struct psi_err *err)
 	if (open_policy(e, o, err) != 0)
 		return -EINVAL;
 	psi_collector_defaults(&cc);
+	cc.population.at_once = true; /* as a live engine */
 	cc.policy = e->policy;
 	cc.sink = on_event;
 	cc.ctx = e;

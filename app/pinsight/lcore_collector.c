@@ -88,6 +88,7 @@ collector_open(struct engine_collector *k, struct psi_err *err)
 	cc.handshakes = g->cfg->events.handshakes;
 	cc.population = g->policy->population;
 	cc.population.seed = rc.generation;
+	cc.population.at_once = true;
 	cc.policy = g->policy;
 	cc.sink = on_event;
 	cc.mark = on_mark;

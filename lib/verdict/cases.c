@@ -33,6 +33,7 @@ slot(struct psi_population *p, uint64_t key, bool make)
 	else
 		p->count.cases++;
 	*use = (struct pcase){.key = key};
+	p->case_busy[(use - p->cases) / 64] |= 1ull << (use - p->cases) % 64;
 	return use;
 }
 
@@ -365,18 +366,20 @@ retire(struct psi_population *p, struct pcase *c)
 
 	take_back(p, c, &none);
 	c->key = 0;
+	p->case_busy[(c - p->cases) / 64] &= ~(1ull << (c - p->cases) % 64);
 	p->count.cases--;
 }
 
-/* One case looked at again: others may have done something since that speaks of it. What is known of more than a pair
- * stands as long as its pairs keep it alive. */
+/* One case, if there is one, looked at again: others may have done something since that speaks of it. What is known of
+ * more than a pair stands as long as its pairs keep it alive. */
 static void
-review(struct psi_population *p, struct pcase *c, bool last)
+review(struct psi_population *p, uint32_t i, bool last)
 {
+	struct pcase *c = &p->cases[i];
 	struct opinion o;
 	struct level at;
 
-	if (!c->key)
+	if (!(p->case_busy[i / 64] >> i % 64 & 1))
 		return;
 	if (pop_share(p, c->last_ns) < GONE) {
 		retire(p, c);
@@ -397,7 +400,7 @@ pop_cases_sweep(struct psi_population *p, uint32_t n)
 	uint32_t all = p->case_line_cnt * WAYS;
 
 	for (; n; n--) {
-		review(p, &p->cases[p->sweep], false);
+		review(p, p->sweep, false);
 		p->sweep = (p->sweep + 1) & (all - 1);
 	}
 }
@@ -406,5 +409,5 @@ void
 psi_population_flush(struct psi_population *p)
 {
 	for (uint32_t i = 0; i < p->case_line_cnt * WAYS; i++)
-		review(p, &p->cases[i], true);
+		review(p, i, true);
 }

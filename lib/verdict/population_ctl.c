@@ -72,17 +72,24 @@ psi_population_footprint(const struct psi_population_config *cfg)
 	       cases * WAYS * sizeof(struct pcase);
 }
 
-/* Zeroed, and there: a first touch of a page in the middle of a flow would cost more than the flow. On huge pages where the
- * system has some to give. */
+/* Zeroed. A first touch of a page in the middle of a flow costs more than the flow: who wants it at once has all pages
+ * there from the start, huge ones where the system has some to give. */
 static void *
-table(size_t len)
+table(struct psi_population *p, unsigned int i, size_t len)
 {
-	void *p = aligned_alloc(TABLE_ALIGN, (len + TABLE_ALIGN - 1) & ~(size_t)(TABLE_ALIGN - 1));
+	uint8_t *mem = mmap(NULL, len + TABLE_ALIGN, PROT_READ | PROT_WRITE,
+		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (!p)
+	if (mem == MAP_FAILED)
 		return NULL;
-	madvise(p, len, MADV_HUGEPAGE); /* no is an answer, too */
-	return memset(p, 0, len);
+	p->area[i].mem = mem;
+	p->area[i].len = len + TABLE_ALIGN;
+	mem += -(uintptr_t)mem % TABLE_ALIGN;
+	if (p->cfg.at_once) {
+		madvise(mem, len, MADV_HUGEPAGE); /* no is an answer, too */
+		memset(mem, 0, len);
+	}
+	return mem;
 }
 
 struct psi_population *
@@ -102,10 +109,11 @@ psi_population_open(const struct psi_population_config *cfg, struct psi_err *err
 	p->fresh_ns = cfg->half_life_ns >> 25;
 	p->line_cnt = lines(cfg->row_max, ROW_MIN, ROW_MAX);
 	p->case_line_cnt = lines(cfg->case_max, CASE_MIN, CASE_MAX);
-	p->line = table(p->line_cnt * sizeof(*p->line));
-	p->row = table((size_t)p->line_cnt * WAYS * sizeof(*p->row));
-	p->cases = table((size_t)p->case_line_cnt * WAYS * sizeof(*p->cases));
-	if (!p->line || !p->row || !p->cases) {
+	p->line = table(p, 0, p->line_cnt * sizeof(*p->line));
+	p->row = table(p, 1, (size_t)p->line_cnt * WAYS * sizeof(*p->row));
+	p->cases = table(p, 2, (size_t)p->case_line_cnt * WAYS * sizeof(*p->cases));
+	p->case_busy = table(p, 3, (size_t)p->case_line_cnt * WAYS / 8);
+	if (!p->line || !p->row || !p->cases || !p->case_busy) {
 		psi_err_set(err, -ENOMEM, "no memory for the population's tables: %zu bytes",
 			psi_population_footprint(cfg));
 		psi_population_close(p);
@@ -126,8 +134,8 @@ psi_population_close(struct psi_population *p)
 {
 	if (!p)
 		return;
-	free(p->line);
-	free(p->row);
-	free(p->cases);
+	for (size_t i = 0; i < PSI_COUNT(p->area); i++)
+		if (p->area[i].mem)
+			munmap(p->area[i].mem, p->area[i].len);
 	free(p);
 }

@@ -123,8 +123,14 @@ struct psi_population {
 	struct row_line *line;
 	struct row *row;     /* WAYS for each line */
 	struct pcase *cases; /* WAYS for each line of theirs */
-	uint32_t turn;	     /* flows, for the sweep */
-	uint32_t sweep;	     /* the case to look at next */
+	uint64_t *
+		case_busy; /* a bit each: whether its key is not 0, so that free ones are not touched */
+	struct {
+		void *mem;
+		size_t len;
+	} area[4];	/* what they are in */
+	uint32_t turn;	/* flows, for the sweep */
+	uint32_t sweep; /* the case to look at next */
 	/* who learns or checks the weights hears of each refusal; else NULL */
 	void (*sample)(void *ctx, const struct psi_pop_flow *f, const struct psi_pop_who *id,
 		enum how how, unsigned int fault, const struct opinion *o);

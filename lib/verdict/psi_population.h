@@ -60,6 +60,7 @@ struct psi_population_config {
 		attempts_min; /* distinct attempts, its own and those it is compared with, before anything is said */
 	float report_confidence; /* from which on a finding is reported */
 	uint64_t seed;		 /* of the tables' hashes; a live engine takes a random one */
+	bool at_once; /* have all memory there before the first flow, in huge pages: for a live engine */
 	/* A finding that formed, changed or is taken back. It is good during the call only. */
 	void (*finding)(void *ctx, const struct psi_finding *f);
 	void *ctx;

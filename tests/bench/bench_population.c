@@ -87,6 +87,7 @@ bench(uint32_t clients)
 	double base, cost;
 
 	psi_population_defaults(&cfg);
+	cfg.at_once = true;
 	cfg.row_max = 8u << 20;
 	cfg.case_max = 1u << 16;
 	p = psi_population_open(&cfg, &err);
