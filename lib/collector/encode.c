@@ -7,45 +7,9 @@
 #include <arpa/inet.h>
 #include <openssl/sha.h>
 
-#define SSL2	 0x0002 /* its suites have three bytes and no names here */
-#define LIST_MAX 1024u	/* bytes of a list of numbers */
+#define SSL2 0x0002 /* its suites have three bytes and no names here */
 
 static const char *const side_name[3] = {NULL, "client", "server"}; /* by 1 + enum psi_dir */
-
-static void
-put_piece(struct psi_event_w *w, enum psi_field f, const struct psi_rec *r, enum psi_rec_var v)
-{
-	uint32_t len;
-	const uint8_t *p = psi_rec_piece(r, v, &len);
-
-	if (p)
-		psi_put_bytes(w, f, p, len);
-}
-
-/* A list of numbers lies in a record as it does in an event. */
-static void
-put_list(struct psi_event_w *w, enum psi_field f, const struct psi_rec *r, enum psi_rec_var v)
-{
-	uint32_t len;
-	const uint8_t *p = psi_rec_piece(r, v, &len);
-
-	if (p)
-		psi_put_bytes(w, f, p, PSI_MIN(len, LIST_MAX));
-}
-
-/* Names behind a length byte each, as ALPN sends them. */
-static void
-put_names(struct psi_event_w *w, enum psi_field f, const struct psi_rec *r, enum psi_rec_var v)
-{
-	uint32_t len;
-	const uint8_t *p = psi_rec_piece(r, v, &len);
-
-	while (p && len && p[0] < len) {
-		psi_put_bytes(w, f, p + 1, p[0]);
-		len -= 1u + p[0];
-		p += 1u + p[0];
-	}
-}
 
 static void
 put_ip(struct psi_event_w *w, enum psi_field f, const uint8_t addr[16], bool ipv4)
@@ -240,23 +204,7 @@ put_hello(struct psi_event_w *w, const struct psi_rec *r)
 		psi_put_u64(w, PSI_F_TLS_GROUP, r->group);
 	if (r->sigscheme)
 		psi_put_u64(w, PSI_F_TLS_SIGSCHEME, r->sigscheme);
-	put_piece(w, PSI_F_TLS_SNI, r, PSI_VAR_SNI);
-	put_piece(w, PSI_F_TLS_ALPN, r, PSI_VAR_ALPN);
-	put_names(w, PSI_F_TLS_CLIENT_ALPNS, r, PSI_VAR_CLIENT_ALPNS);
-	put_piece(w, PSI_F_TLS_JA3, r, PSI_VAR_JA3);
-	put_piece(w, PSI_F_TLS_JA3_STR, r, PSI_VAR_JA3_STR);
-	put_piece(w, PSI_F_TLS_JA3S, r, PSI_VAR_JA3S);
-	put_piece(w, PSI_F_TLS_JA3S_STR, r, PSI_VAR_JA3S_STR);
-	put_piece(w, PSI_F_TLS_JA4, r, PSI_VAR_JA4);
-	put_piece(w, PSI_F_TLS_STARTTLS, r, PSI_VAR_STARTTLS);
-	put_piece(w, PSI_F_TLS_CONNECT_TARGET, r, PSI_VAR_CONNECT_TARGET);
-	put_list(w, PSI_F_TLS_CH_VERSIONS, r, PSI_VAR_VERSIONS);
-	put_list(w, PSI_F_TLS_CH_CIPHERS, r, PSI_VAR_CIPHERS);
-	put_list(w, PSI_F_TLS_CH_EXTS, r, PSI_VAR_EXTENSIONS);
-	put_list(w, PSI_F_TLS_CH_GROUPS, r, PSI_VAR_GROUPS);
-	put_list(w, PSI_F_TLS_CH_KEY_SHARES, r, PSI_VAR_KEY_SHARES);
-	put_list(w, PSI_F_TLS_CH_SIGALGS, r, PSI_VAR_SIGALGS);
-	put_list(w, PSI_F_TLS_CH_POINT_FORMATS, r, PSI_VAR_POINT_FORMATS);
+	psi_event_put_fields(w, r->var, r->var_len);
 	if (r->messages & PSI_MSG_CLIENT_HELLO) {
 		psi_put_u64(w, PSI_F_TLS_SESSION_ID_C2S, r->session_id_len[PSI_C2S]);
 		psi_put_u64(w, PSI_F_TLS_TICKET_LEN, r->ticket_len);

@@ -202,18 +202,17 @@ piece(const struct psi_rec *r, enum psi_rec_var var, struct values *o)
 	return (struct psi_match_values){o->at + first, o->cnt - first};
 }
 
-/* Protocols offered, names behind a length byte each; and the one chosen. */
+/* Protocols offered, and the one chosen. */
 static struct psi_match_values
 protocols(const struct psi_rec *r, struct values *o)
 {
 	uint32_t len, first = o->cnt;
 	const uint8_t *p = psi_rec_piece(r, PSI_VAR_CLIENT_ALPNS, &len);
+	struct psi_event_r names = {p, p + len};
+	struct psi_value value;
 
-	while (p && len && p[0] < len) {
-		add(o, p + 1, p[0]);
-		len -= 1u + p[0];
-		p += 1u + p[0];
-	}
+	while (p && psi_event_next(&names, &value))
+		add(o, value.p, value.len);
 	piece(r, PSI_VAR_ALPN, o);
 	return (struct psi_match_values){o->at + first, o->cnt - first};
 }

@@ -32,7 +32,7 @@ const char *psi_rec_why_name(enum psi_rec_why why); /* "fin" */
 #define PSI_REC_ALERT_MAX  8
 #define PSI_REC_RECORD_MAX 8
 #define PSI_REC_SEQ_MAX	   48
-#define PSI_REC_VAR_MAX	   6144 /* bytes of var at most */
+#define PSI_REC_VAR_MAX	   6656 /* bytes of var at most */
 
 struct psi_rec_alert {
 	uint16_t len;			      /* of the record */
@@ -41,11 +41,11 @@ struct psi_rec_alert {
 	uint8_t encrypted, inferred, closing; /* 0 or 1 */
 };
 
-/* Pieces of var. */
+/* Pieces of var, which is made of finished event fields: whoever makes an event of the record copies it as it is. */
 enum psi_rec_var {
 	PSI_VAR_SNI,	      /* raw bytes */
 	PSI_VAR_ALPN,	      /* selected, raw bytes */
-	PSI_VAR_CLIENT_ALPNS, /* length-prefixed names */
+	PSI_VAR_CLIENT_ALPNS, /* put as length-prefixed names; the piece is a run of event fields */
 	PSI_VAR_JA3,
 	PSI_VAR_JA3_STR,
 	PSI_VAR_JA3S,
@@ -129,7 +129,7 @@ struct psi_rec {
 	struct {
 		uint16_t off, len; /* within var; len 0: absent */
 	} piece[PSI_VAR_CNT];
-	uint16_t var_len; /* bytes of var in use */
+	uint16_t var_len; /* bytes of var in use, a multiple of 4 */
 	uint8_t var[] __attribute__((aligned(8)));
 };
 
@@ -140,7 +140,7 @@ const char *psi_client_by_name(enum psi_client_by by); /* "hello", "syn", "guess
 
 /* psi_rec_begin: an empty record, every field zero, len set. The record must be PSI_REC_MAX long when pieces follow.
  * psi_rec_put appends a piece and brings len along; each piece once. False, and nothing done, when var is full.
- * Pieces begin at even offsets, so that lists of uint16_t are read in place. */
+ * Pieces begin at multiples of 4, so that lists of uint16_t are read in place. */
 void psi_rec_begin(struct psi_rec *r);
 bool psi_rec_put(struct psi_rec *r, enum psi_rec_var v, const void *p, size_t len);
 

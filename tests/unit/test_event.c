@@ -380,6 +380,14 @@ static void
 test_rec_pieces(void)
 {
 	static uint64_t mem[PSI_REC_MAX / 8 + 1];
+	static const struct {
+		uint16_t id, len;
+		const char *p;
+	} want[] = {{PSI_F_TLS_SNI, 3, "a.b"}, {PSI_F_TLS_CH_CIPHERS, 4, NULL},
+		{PSI_F_TLS_CLIENT_ALPNS, 2, "h2"}, {PSI_F_TLS_CLIENT_ALPNS, 8, "http/1.1"},
+		{PSI_F_TLS_JA3_STR, PSI_REC_VAR_MAX - 40, NULL}};
+	struct psi_event_r fields;
+	struct psi_value value;
 	static const uint8_t big[PSI_REC_VAR_MAX];
 	static const uint16_t ciphers[] = {0x1301, 0xc02f};
 	struct psi_rec *r = (void *)mem;
@@ -391,16 +399,29 @@ test_rec_pieces(void)
 	CU_ASSERT_EQUAL(r->len, offsetof(struct psi_rec, var));
 	CU_ASSERT_PTR_NULL(psi_rec_piece(r, PSI_VAR_SNI, &len));
 	CU_ASSERT_EQUAL(len, 0);
+	/* each behind id and length, 4 bytes, and filled up to a multiple of 4 */
 	CU_ASSERT(psi_rec_put(r, PSI_VAR_SNI, "a.b", 3));
 	CU_ASSERT_EQUAL(r->len, offsetof(struct psi_rec, var) + 8);
 	CU_ASSERT(psi_rec_put(r, PSI_VAR_ALPN, NULL, 0));
 	CU_ASSERT(psi_rec_put(r, PSI_VAR_CIPHERS, ciphers, sizeof(ciphers)));
-	CU_ASSERT_EQUAL(r->len, offsetof(struct psi_rec, var) + 8);
-	CU_ASSERT_FALSE(psi_rec_put(r, PSI_VAR_JA3_STR, big, PSI_REC_VAR_MAX - 7));
+	CU_ASSERT_EQUAL(r->len, offsetof(struct psi_rec, var) + 16);
+	CU_ASSERT(psi_rec_put(r, PSI_VAR_CLIENT_ALPNS, "\2h2\10http/1.1\7cut", 16));
+	CU_ASSERT_EQUAL(r->len, offsetof(struct psi_rec, var) + 16 + 8 + 12 + 4);
+	CU_ASSERT_EQUAL(r->var_len, 36);
+	CU_ASSERT_FALSE(psi_rec_put(r, PSI_VAR_JA3_STR, big, PSI_REC_VAR_MAX - 39));
 	CU_ASSERT_FALSE(psi_rec_put(r, PSI_VAR_JA3_STR, big, SIZE_MAX));
-	CU_ASSERT(psi_rec_put(r, PSI_VAR_JA3_STR, big, PSI_REC_VAR_MAX - 8));
+	CU_ASSERT(psi_rec_put(r, PSI_VAR_JA3_STR, big, PSI_REC_VAR_MAX - 40));
 	CU_ASSERT_EQUAL(r->len, PSI_REC_MAX);
 	CU_ASSERT_FALSE(psi_rec_put(r, PSI_VAR_JA4, "x", 1));
+	/* var is a run of fields: RFC 7301 section 3.1 has the names behind a length byte */
+	fields = (struct psi_event_r){r->var, r->var + r->var_len};
+	for (size_t i = 0; i < PSI_COUNT(want); i++) {
+		CU_ASSERT_FATAL(psi_event_next(&fields, &value));
+		CU_ASSERT_EQUAL(value.id, want[i].id);
+		CU_ASSERT_EQUAL_FATAL(value.len, want[i].len);
+		CU_ASSERT(!want[i].p || memcmp(value.p, want[i].p, value.len) == 0);
+	}
+	CU_ASSERT_FALSE(psi_event_next(&fields, &value));
 	p = psi_rec_piece(r, PSI_VAR_SNI, &len);
 	CU_ASSERT(p && len == 3 && memcmp(p, "a.b", 3) == 0);
 	p = psi_rec_piece(r, PSI_VAR_CIPHERS, &len);
