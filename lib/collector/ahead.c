@@ -5,8 +5,8 @@
  * here and is gone when its record's turn comes is looked for again. */
 #include "collector_pvt.h"
 
-#define BLOB_MAX \
-	2048 /* bytes of a chain's fields that are asked for: what follows, the processor has seen coming */
+#define LEAF_MAX \
+	1024 /* bytes of a leaf's fields that are asked for: what follows, the processor has seen coming */
 
 static void
 want(const void *p, size_t len)
@@ -87,8 +87,10 @@ relations(struct psi_collector *c, struct ahead *a)
 		r->has_chain[PSI_S2C] ? chains_look(&c->chains, r->chain_key[PSI_S2C]) : NULL;
 	struct psi_pop_flow f;
 
-	if (chain && j)
-		want(chain, offsetof(struct chain, blob) + PSI_MIN(chain->len, (uint32_t)BLOB_MAX));
+	if (chain && j) { /* issuers are shared, and at hand */
+		want(chain->leaf, PSI_MIN(chain->leaf_len, (uint32_t)LEAF_MAX));
+		want(chain->cert_cnt ? chain->cert[0] : NULL, LEAF_MAX);
+	}
 	if (!c->population || !(begins(r) || j))
 		return;
 	f = as_population_looks(c, r, chain);

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Distinct certificate chains: each parsed once, then found by the key that its worker computed. The least recently
- * used one goes when there is no more room. */
+ * used one goes when there is no more room. Issuers recur in many of them: they are found by their bytes, and shared. */
 #include "collector_pvt.h"
 #include "psi_cursor.h"
 
 #include <errno.h>
 #include <rte_mbuf.h>
 #include <stdlib.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 int
 chains_open(struct chains *s, uint32_t max, struct psi_stats *stats)
@@ -17,9 +20,9 @@ chains_open(struct chains *s, uint32_t max, struct psi_stats *stats)
 	s->bucket = calloc(s->bucket_cnt, sizeof(*s->bucket));
 	s->bytes = malloc(CHAIN_LEN_MAX);
 	s->scratch = aligned_alloc(8, PSI_EVENT_MAX);
-	s->cert = malloc(CHAIN_CERT_MAX * sizeof(*s->cert));
+	s->x509s = malloc(2 * sizeof(*s->x509s));
 	s->x509 = psi_x509_open();
-	return s->cert && s->bucket && s->bytes && s->scratch && s->x509 ? 0 : -ENOMEM;
+	return s->x509s && s->bucket && s->bytes && s->scratch && s->x509 ? 0 : -ENOMEM;
 }
 
 static struct chain **
@@ -50,10 +53,18 @@ link_newest(struct chains *s, struct chain *c)
 }
 
 static void
+cert_free(struct cert *x)
+{
+	if (x && !--x->refs)
+		free(x);
+}
+
+static void
 chain_free(struct chain *c)
 {
 	if (c) {
-		free(c->der);
+		for (uint32_t i = 0; i < c->cert_cnt; i++)
+			cert_free(c->cert[i]);
 		free(c->pin);
 	}
 	free(c);
@@ -75,10 +86,12 @@ chains_close(struct chains *s)
 {
 	while (s->oldest)
 		drop(s, slot(s, s->oldest->key));
+	for (int i = 0; i < ISSUER_SETS * ISSUER_WAYS; i++)
+		cert_free(s->issuer[i / ISSUER_WAYS][i % ISSUER_WAYS]);
 	psi_x509_close(s->x509);
 	free(s->bucket);
 	free(s->bytes);
-	free(s->cert);
+	free(s->x509s);
 	free(s->scratch);
 }
 
@@ -142,41 +155,90 @@ encode(struct chains *s, void (*fn)(struct psi_event_w *, const struct psi_x509 
 	return encoded(&w);
 }
 
-/* Appends scratch's fields to the chain in the making. NULL, and the chain freed, without memory. */
-static struct chain *
-append(struct chains *s, struct chain *c, uint32_t len)
+/* A certificate of fields_len bytes of fields, which stand in scratch, and its own bytes. NULL without memory. */
+static struct cert *
+cert_make(struct chains *s, uint32_t fields_len, const uint8_t *der, uint32_t der_len)
 {
-	struct chain *n = realloc(c, sizeof(*c) + c->len + len);
+	struct cert *x = malloc(sizeof(*x) + fields_len + der_len);
 
-	if (!n) {
-		chain_free(c);
+	if (!x)
 		return NULL;
-	}
-	memcpy(n->blob + n->len, s->scratch + offsetof(struct psi_event, body), len);
-	n->len += len;
-	return n;
+	*x = (struct cert){.refs = 1, .fields_len = fields_len, .der_len = der_len};
+	memcpy(x->bytes, s->scratch + offsetof(struct psi_event, body), fields_len);
+	memcpy(x->bytes + fields_len, der, der_len);
+	return x;
 }
 
-/* Keeps the certificates of the list as they were sent, for whoever checks their signatures. The last one may claim to
- * be longer than the message is. */
-static bool
-keep_der(struct chains *s, struct chain *c, uint32_t len)
+static void
+read_x509(struct chains *s, struct psi_x509 *f, const uint8_t *der, uint32_t len)
 {
-	uint32_t at = 3, used = 0;
+	psi_x509_begin(s->x509, f);
+	psi_x509_push(s->x509, der, len);
+	psi_x509_end(s->x509);
+	psi_stat_inc(s->stats, f->err == PSI_OK ? PSI_STAT_cert_parsed : PSI_STAT_cert_malformed);
+}
 
-	c->der = malloc(len ? len : 1);
-	for (uint32_t i = 0; c->der && i < c->cert_cnt; i++) {
-		c->der_len[i] = PSI_MIN(psi_be24(s->bytes + at), len - at - 3);
-		memcpy(c->der + used, s->bytes + at + 3, c->der_len[i]);
-		used += c->der_len[i];
-		at += 3 + c->der_len[i];
+static struct cert *
+cert_of(struct chains *s, const struct psi_x509 *f, const uint8_t *der, uint32_t len)
+{
+	struct cert *x = cert_make(s, encode(s, encode_cert, f), der, len);
+
+	if (!x)
+		return NULL;
+	x->sound = f->err == PSI_OK;
+	memcpy(x->pin.spki_sha256, f->spki_sha256, sizeof(x->pin.spki_sha256));
+	memcpy(x->pin.sha256, f->sha256, sizeof(x->pin.sha256));
+	return x;
+}
+
+/* Where an issuer is kept: true. Or where it is to be kept, in place of what may be there. */
+static bool
+find_issuer(struct chains *s, uint64_t hash, const uint8_t *der, uint32_t len, struct cert ***at)
+{
+	struct cert **set = s->issuer[hash % ISSUER_SETS];
+
+	*at = set;
+	for (int i = 0; i < ISSUER_WAYS; i++) {
+		struct cert *x = set[i];
+
+		if (x && x->hash == hash && x->der_len == len &&
+			memcmp(cert_der(x), der, len) == 0) {
+			*at = &set[i];
+			return true;
+		}
+		if (**at && (!x || x->used < (**at)->used))
+			*at = &set[i];
 	}
-	return c->der;
+	return false;
+}
+
+/* A certificate behind the leaf, read anew or not. The reference is the caller's. */
+static struct cert *
+issuer_of(struct chains *s, const uint8_t *der, uint32_t len)
+{
+	uint64_t hash = XXH3_64bits(der, len);
+	struct cert **at, *x;
+
+	if (find_issuer(s, hash, der, len, &at)) {
+		x = *at;
+		psi_stat_inc(s->stats, x->sound ? PSI_STAT_cert_parsed : PSI_STAT_cert_malformed);
+	} else {
+		read_x509(s, &s->x509s[1], der, len);
+		x = cert_of(s, &s->x509s[1], der, len);
+		if (!x)
+			return NULL;
+		x->hash = hash;
+		cert_free(*at);
+		*at = x;
+	}
+	x->used = ++s->issuer_uses;
+	x->refs++;
+	return x;
 }
 
 /* What pins and the population know a chain by: hashes of each certificate, and of the leaf its issuer and its first
  * DNS name. */
-static struct chain *
+static bool
 keep_identity(struct chain *c, const struct psi_x509 *x)
 {
 	size_t pins_len = c->cert_cnt * sizeof(*c->pin), issuer_len;
@@ -185,18 +247,16 @@ keep_identity(struct chain *c, const struct psi_x509 *x)
 	uint32_t at = 0, len = 0;
 
 	if (!c->cert_cnt)
-		return c;
+		return true;
 	issuer_len = strlen(x->issuer);
 	while (kind != PSI_SAN_DNS && psi_x509_san_next(x, &at, &kind, &name, &len))
 		;
 	len = kind == PSI_SAN_DNS ? len : 0;
 	c->pin = malloc(pins_len + issuer_len + 1 + len);
 	if (!c->pin)
-		return NULL;
-	for (uint32_t i = 0; i < c->cert_cnt; i++) {
-		memcpy(c->pin[i].spki_sha256, x[i].spki_sha256, sizeof(c->pin[i].spki_sha256));
-		memcpy(c->pin[i].sha256, x[i].sha256, sizeof(c->pin[i].sha256));
-	}
+		return false;
+	for (uint32_t i = 0; i < c->cert_cnt; i++)
+		c->pin[i] = c->cert[i]->pin;
 	c->issuer = (char *)c->pin + pins_len;
 	memcpy(c->issuer, x->issuer, issuer_len + 1);
 	c->issuer_len = (uint32_t)issuer_len;
@@ -204,43 +264,84 @@ keep_identity(struct chain *c, const struct psi_x509 *x)
 	if (len)
 		memcpy(c->name, name, len);
 	c->name_len = len;
+	return true;
+}
+
+/* The leaf: its own fields into the chain, and itself. The chain is another then; NULL, and the chain freed, without
+ * memory. */
+static struct chain *
+keep_leaf(struct chains *s, struct chain *c, const uint8_t *der, uint32_t len)
+{
+	const struct psi_x509 *x = &s->x509s[0];
+	uint32_t own = encode(s, encode_leaf, x);
+	struct chain *n = realloc(c, sizeof(*c) + own);
+
+	if (!n) {
+		chain_free(c);
+		return NULL;
+	}
+	memcpy(n->leaf, s->scratch + offsetof(struct psi_event, body), own);
+	n->leaf_len = own;
+	n->not_before = x->not_before;
+	n->not_after = x->not_after;
+	n->serial_len = x->serial_len;
+	memcpy(n->serial, x->serial, sizeof(n->serial));
+	n->cert[0] = cert_of(s, x, der, len);
+	if (!n->cert[0]) {
+		chain_free(n);
+		return NULL;
+	}
+	n->cert_cnt = 1;
+	return n;
+}
+
+/* The certificates of the list, of which cnt began before its end. One of which bytes are missing is left out, whatever
+ * its reader makes of the rest. NULL, and the chain freed, without memory. */
+static struct chain *
+read_list(struct chains *s, struct chain *c, uint32_t len, uint32_t cnt)
+{
+	uint32_t at = 3, end = PSI_MIN(len, 3 + psi_be24(s->bytes));
+
+	for (uint32_t i = 0; i < cnt; i++) {
+		uint32_t claimed = psi_be24(s->bytes + at), n = PSI_MIN(claimed, end - at - 3);
+		const uint8_t *der = s->bytes + at + 3;
+
+		if (i == 0 || n < claimed)
+			read_x509(s, &s->x509s[i != 0], der, n);
+		if (n < claimed)
+			break;
+		at += 3 + n;
+		if (i == 0) {
+			c = keep_leaf(s, c, der, n);
+			if (!c)
+				return NULL;
+			continue;
+		}
+		c->cert[i] = issuer_of(s, der, n);
+		if (!c->cert[i]) {
+			chain_free(c);
+			return NULL;
+		}
+		c->cert_cnt++;
+	}
 	return c;
 }
 
-/* Reads the message and keeps what its certificates say. A certificate of which bytes are missing is left out, whatever
- * its reader made of the rest. NULL without memory. */
+/* Reads the message and keeps what its certificates say. NULL without memory. */
 static struct chain *
 parse(struct chains *s, struct chain *c, uint32_t len)
 {
-	struct psi_x509_chain list;
-	uint32_t at = 3;
+	struct psi_x509_chain list; /* of which nothing is read yet, only counted */
+	uint32_t cnt;
 
-	psi_x509_chain_begin(&list, s->x509, s->cert, CHAIN_CERT_MAX);
+	psi_x509_chain_begin(&list, s->x509, NULL, 0);
 	psi_x509_chain_push(&list, s->bytes, len);
 	c->broken = psi_x509_chain_end(&list) == PSI_E_MALFORMED;
-	c->cut |= list.err == PSI_E_SHORT || list.cnt > list.kept;
-	for (uint32_t i = 0; c && i < list.kept; i++) {
-		const struct psi_x509 *x = &s->cert[i];
-
-		psi_stat_inc(s->stats,
-			x->err == PSI_OK ? PSI_STAT_cert_parsed : PSI_STAT_cert_malformed);
-		if (x->len < psi_be24(s->bytes + at))
-			break;
-		at += 3 + x->len;
-		if (i == 0) {
-			c->not_before = x->not_before;
-			c->not_after = x->not_after;
-			c->serial_len = x->serial_len;
-			memcpy(c->serial, x->serial, sizeof(c->serial));
-			c = append(s, c, encode(s, encode_leaf, x));
-			if (!c)
-				break;
-			c->leaf_len = c->len;
-		}
-		c->cert_len[c->cert_cnt] = encode(s, encode_cert, x);
-		c = append(s, c, c->cert_len[c->cert_cnt++]);
-	}
-	if (c && (!keep_der(s, c, len) || !keep_identity(c, s->cert))) {
+	cnt = PSI_MIN(list.cnt, (uint32_t)CHAIN_CERT_MAX);
+	c->cut |= list.err == PSI_E_SHORT || list.cnt > cnt;
+	if (cnt)
+		c = read_list(s, c, len, cnt);
+	if (c && !keep_identity(c, s->x509s)) {
 		chain_free(c);
 		c = NULL;
 	}
@@ -264,9 +365,13 @@ parse_raw(struct chains *s, struct chain *c, uint32_t len)
 		return NULL;
 	}
 	encode_raw_key(&w, s->bytes + 3, len - 3, c->pin->spki_sha256);
-	c->cert_len[0] = encoded(&w);
+	c->cert[0] = cert_make(s, encoded(&w), s->bytes, 0);
+	if (!c->cert[0]) {
+		chain_free(c);
+		return NULL;
+	}
 	c->cert_cnt = 1;
-	return append(s, c, encoded(&w));
+	return c;
 }
 
 void

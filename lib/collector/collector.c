@@ -106,7 +106,7 @@ look_at_chain(const struct psi_collector *c, struct chain *chain)
 	/* RFC 8446 section 4.4.2: header, empty context, list length; a length and empty extensions each */
 	f->cert_msg_len = chain->cut ? 0 : 4 + 1 + 3;
 	for (uint32_t i = 0; f->cert_msg_len && i < chain->cert_cnt; i++)
-		f->cert_msg_len += 3 + chain->der_len[i] + 2;
+		f->cert_msg_len += 3 + chain->cert[i]->der_len + 2;
 	f->cert_name = (const uint8_t *)chain->name;
 	f->cert_name_len = chain->name_len;
 	psi_population_chain(c->population, f, &chain->hashed);

@@ -15,7 +15,28 @@
 
 struct psi_collector;
 
-/* A distinct chain, parsed once. Its certificates are kept as event fields, ready to be copied. */
+/* A certificate, read once: issuers recur in many chains, which then share it. bytes: its fields as they stand in an
+ * element of a chain, ready to be copied, then the certificate as sent. */
+struct cert {
+	uint64_t hash, used; /* of an issuer that is kept for other chains */
+	uint32_t refs;
+	uint32_t fields_len, der_len; /* der_len 0: a raw public key */
+	bool sound;		      /* read to its end without an error */
+	struct psi_pins_cert pin;
+	uint8_t bytes[] __attribute__((aligned(8)));
+};
+
+static inline const uint8_t *
+cert_der(const struct cert *x)
+{
+	return x->bytes + x->fields_len;
+}
+
+/* Issuers kept for other chains: in sets, of which the one not used for longest goes. */
+#define ISSUER_SETS 256
+#define ISSUER_WAYS 4
+
+/* A distinct chain, parsed once. */
 struct chain {
 	uint64_t key[2];
 	struct chain *hash_next, *newer, *older; /* in the hash table; in order of use */
@@ -25,14 +46,10 @@ struct chain {
 	bool is_seen;
 	int64_t not_before, not_after; /* of the leaf, seconds since 1970; INT64_MIN unreadable */
 	uint8_t serial_len, serial[PSI_X509_SERIAL_MAX]; /* of the leaf */
-	uint8_t raw; /* 1: a raw public key (RFC 7250), which nobody vouches for: cert_cnt counts it, der does not */
-	uint32_t cert_cnt;    /* certificates in blob */
+	uint8_t raw;	      /* 1: a raw public key (RFC 7250), which nobody vouches for */
 	uint16_t cut, broken; /* 1: not all bytes were there; the list contradicts itself */
-	uint32_t leaf_len;    /* bytes of blob that hold the leaf's own tls.* fields */
-	uint32_t len;	      /* bytes of blob in all: behind leaf_len, cert_len[] bytes each */
-	uint32_t cert_len[CHAIN_CERT_MAX];
-	uint8_t *der; /* the certificates as sent, one behind the other */
-	uint32_t der_len[CHAIN_CERT_MAX];
+	uint32_t cert_cnt;
+	struct cert *cert[CHAIN_CERT_MAX];
 	/* One allocation: hashes of each certificate, then of the leaf its issuer, NUL-terminated, and its first DNS name.
 	 * NULL when there is no certificate; a raw key has its hash alone. */
 	struct psi_pins_cert *pin;
@@ -40,7 +57,8 @@ struct chain {
 	uint32_t issuer_len, name_len;
 	bool own_ca; /* as of the policy of own_ca_generation */
 	uint64_t own_ca_generation;
-	uint8_t blob[] __attribute__((aligned(8)));
+	uint32_t leaf_len; /* the leaf's own tls.* fields */
+	uint8_t leaf[] __attribute__((aligned(8)));
 };
 
 struct chains {
@@ -50,9 +68,11 @@ struct chains {
 	uint32_t bucket_cnt, cnt, max;
 	uint64_t uses;
 	struct chain *newest, *oldest;
-	uint8_t *bytes;	       /* CHAIN_LEN_MAX: one chain in one piece */
-	struct psi_x509 *cert; /* CHAIN_CERT_MAX of them, as they are read */
-	uint8_t *scratch;      /* an event in which certificates are encoded */
+	uint8_t *bytes;		/* CHAIN_LEN_MAX: one chain in one piece */
+	struct psi_x509 *x509s; /* two, as they are read: the leaf, an issuer */
+	uint8_t *scratch;	/* an event in which certificates are encoded */
+	struct cert *issuer[ISSUER_SETS][ISSUER_WAYS];
+	uint64_t issuer_uses;
 };
 
 int chains_open(struct chains *s, uint32_t max, struct psi_stats *stats);

@@ -224,16 +224,12 @@ static void
 put_chain(struct psi_event_w *w, enum psi_field f, enum psi_field cut, const struct chain *c,
 	bool record_cut)
 {
-	const uint8_t *p;
-
 	if (!c)
 		return;
-	p = c->blob + c->leaf_len;
 	for (uint32_t i = 0; i < c->cert_cnt; i++) {
 		psi_event_open(w, f);
-		psi_event_put_fields(w, p, c->cert_len[i]);
+		psi_event_put_fields(w, c->cert[i]->bytes, c->cert[i]->fields_len);
 		psi_event_close(w);
-		p += c->cert_len[i];
 	}
 	if (c->cut || record_cut)
 		psi_put_u64(w, cut, 1);
@@ -245,7 +241,7 @@ put_chains(struct psi_event_w *w, const struct flow_view *v)
 	const struct chain *server = v->chain[PSI_S2C];
 
 	if (server && server->leaf_len)
-		psi_event_put_fields(w, server->blob, server->leaf_len);
+		psi_event_put_fields(w, server->leaf, server->leaf_len);
 	put_chain(w, PSI_F_TLS_CHAIN, PSI_F_TLS_CHAIN_CUT, server, v->rec->chain_cut[PSI_S2C]);
 	put_chain(w, PSI_F_TLS_CLIENT_CHAIN, PSI_F_TLS_CLIENT_CHAIN_CUT, v->chain[PSI_C2S],
 		v->rec->chain_cut[PSI_C2S]);

@@ -23,10 +23,9 @@ status_by_dates(const struct chain *c, int64_t now)
 static uint32_t
 certificates(const struct chain *chain, struct psi_trust_der *der)
 {
-	const uint8_t *p = chain->der;
-
-	for (uint32_t i = 0; i < chain->cert_cnt; p += chain->der_len[i++])
-		der[i] = (struct psi_trust_der){.p = p, .len = chain->der_len[i]};
+	for (uint32_t i = 0; i < chain->cert_cnt; i++)
+		der[i] = (struct psi_trust_der){
+			.p = cert_der(chain->cert[i]), .len = chain->cert[i]->der_len};
 	return chain->cert_cnt;
 }
 
@@ -217,11 +216,11 @@ protocols(const struct psi_rec *r, struct values *o)
 	return (struct psi_match_values){o->at + first, o->cnt - first};
 }
 
-/* The leaf's own fields stand in its blob, ready to be read. */
+/* The leaf's own fields stand in the chain, ready to be read. */
 static struct psi_match_values
 leaf_values(const struct chain *chain, enum psi_field f, struct values *o)
 {
-	struct psi_event_r r = {chain->blob, chain->blob + chain->leaf_len};
+	struct psi_event_r r = {chain->leaf, chain->leaf + chain->leaf_len};
 	uint32_t first = o->cnt;
 	struct psi_value value;
 
