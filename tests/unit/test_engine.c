@@ -327,6 +327,102 @@ test_drain_takes_the_new_policy(void)
 	free(mem);
 }
 
+/* ---- the ledger ---- */
+
+static uint64_t told[PSI_EVENT_MAX / 8];
+
+static void
+keep_event(void *ctx, const struct psi_event *e)
+{
+	(void)ctx;
+	memcpy(told, e, e->len);
+}
+
+struct worker_told {
+	unsigned int counters, rates;
+	bool abridged, received, dropped;
+	uint64_t id;
+};
+
+static struct worker_told
+read_worker(const struct psi_value *v)
+{
+	struct worker_told t = {.id = UINT64_MAX};
+	struct psi_event_r in;
+	struct psi_value f;
+
+	psi_event_enter(v, &in);
+	while (psi_event_next(&in, &f)) {
+		t.id = f.id == PSI_F_WORKER_ID ? psi_value_u64(&f) : t.id;
+		t.abridged |= f.id == PSI_F_WORKER_ABRIDGED && psi_value_u64(&f);
+		t.counters += f.id == PSI_F_WORKER_COUNTERS;
+		t.rates += f.id == PSI_F_WORKER_RATES;
+		/* a count: 8 bytes of value, then the name */
+		if (f.id == PSI_F_WORKER_COUNTERS) {
+			t.received |= f.len == 14 && memcmp(f.p + 8, "pkt_rx", 6) == 0;
+			t.dropped |= f.len == 27 && memcmp(f.p + 8, "pkt_drop_steer_full", 19) == 0;
+		}
+	}
+	return t;
+}
+
+/* Of cnt workers whose every counter has moved, what is told: returns how many are abridged. */
+static unsigned int
+tell_workers(unsigned int cnt)
+{
+	static uint64_t sum[PSI_STAT_CNT], before[PSI_STAT_CNT];
+	static struct psi_collector_worker w[ENGINE_WORKER_MAX];
+	struct psi_collector_ledger l = {
+		.sum = sum, .before = before, .interval_s = 1, .worker = w, .worker_cnt = cnt};
+	struct psi_collector_config cc;
+	struct psi_collector *c;
+	unsigned int seen = 0, totals = 0, abridged = 0;
+	struct psi_event_r in;
+	struct psi_value v;
+
+	for (int i = 0; i < PSI_STAT_CNT; i++)
+		sum[i] = 1000 + (uint64_t)i;
+	for (unsigned int i = 0; i < cnt; i++)
+		w[i] = (struct psi_collector_worker){
+			.id = (uint16_t)i, .sum = sum, .before = before, .queue_max = 1};
+	psi_collector_defaults(&cc);
+	cc.population.row_max = 0;
+	cc.sink = keep_event;
+	c = psi_collector_open(&cc, NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+	psi_collector_ledger(c, &l);
+	psi_collector_close(c);
+	CU_ASSERT_FALSE(((struct psi_event *)(void *)told)->flags & PSI_EVENT_CUT);
+	psi_event_fields((struct psi_event *)(void *)told, &in);
+	while (psi_event_next(&in, &v)) {
+		struct worker_told t;
+
+		totals += v.id == PSI_F_STATS_COUNTERS;
+		if (v.id != PSI_F_STATS_WORKERS)
+			continue;
+		t = read_worker(&v);
+		CU_ASSERT_EQUAL(t.id, seen++);
+		CU_ASSERT_EQUAL(t.abridged, t.counters < PSI_STAT_CNT);
+		CU_ASSERT_EQUAL(t.counters, t.rates);
+		/* What it takes and drops comes before the rest; without room for that, its place only. */
+		CU_ASSERT(t.received == t.dropped && (t.received || (cnt > 48 && !t.counters)));
+		abridged += t.abridged;
+	}
+	CU_ASSERT_EQUAL(seen, cnt);
+	CU_ASSERT_EQUAL(totals, PSI_STAT_CNT);
+	return abridged;
+}
+
+static void
+test_every_worker_is_told(void)
+{
+	CU_ASSERT_EQUAL(tell_workers(1), 0);
+	CU_ASSERT_EQUAL(tell_workers(4), 0);
+	CU_ASSERT(tell_workers(48) > 0);
+	/* All counters of 64 workers are twelve times what an event holds. */
+	CU_ASSERT_EQUAL(tell_workers(ENGINE_WORKER_MAX), ENGINE_WORKER_MAX);
+}
+
 static int
 setup(void)
 {
@@ -346,6 +442,7 @@ static CU_TestInfo tests[] = {
 	{"a message is one line", test_log_is_one_line},
 	{"the ring says who writes it", test_ring_owner},
 	{"a queue drained early is drained with the new policy", test_drain_takes_the_new_policy},
+	{"every worker is told of, however many", test_every_worker_is_told},
 	CU_TEST_INFO_NULL,
 };
 
