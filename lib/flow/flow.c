@@ -140,7 +140,7 @@ find_in(const struct psi_flow_table *t, uint32_t b, const struct psi_tuple *key,
 	for (uint32_t mask = match(&t->tags[b], tag_of(hash)); mask; mask &= mask - 1) {
 		struct psi_flow *f = &bucket[__builtin_ctz(mask)];
 
-		if (psi_likely(psi_flow_same(&f->tuple, key)))
+		if (psi_likely(psi_flow_is(f, key)))
 			return f;
 	}
 	return NULL;
@@ -153,6 +153,38 @@ psi_flow_find(struct psi_flow_table *t, const struct psi_tuple *key, uint32_t ha
 	struct psi_flow *f = find_in(t, b, key, hash);
 
 	return f || all_at_home(t, b) ? f : find_in(t, bucket_after(t, b), key, hash);
+}
+
+/* ---- lean entries ---- */
+
+bool
+psi_flow_slim(struct psi_flow *f)
+{
+	if (!(f->flags & PSI_FLOW_LEAN) && !psi_flow_may_lean(&f->tuple))
+		return false;
+	f->flags |= PSI_FLOW_LEAN;
+	return true;
+}
+
+void
+psi_flow_whole(struct psi_flow *f)
+{
+	f->tuple = psi_flow_tuple(f);
+	f->flags &= (uint8_t)~PSI_FLOW_LEAN;
+}
+
+struct psi_tuple
+psi_flow_tuple(const struct psi_flow *f)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	struct psi_tuple t = f->tuple;
+
+	if (!(f->flags & PSI_FLOW_LEAN))
+		return t;
+	memcpy(t.addr[0], mapped, sizeof(mapped));
+	memcpy(t.addr[1], mapped, sizeof(mapped));
+	t.tunnel_id = 0;
+	return t;
 }
 
 /* ---- timeouts ---- */

@@ -27,14 +27,32 @@ enum psi_flow_state {
 	PSI_FLOW_STATE_CNT
 };
 
+/* The same of an IPv4 flow outside of tunnels, where 28 bytes say no more than that: in a lean entry they are the
+ * caller's. */
+struct psi_flow_lean {
+	struct {
+		uint32_t user[3]; /* ten zeros and two of 0xff */
+		uint32_t addr;
+	} side[2];
+	uint32_t ports;
+	uint32_t user; /* tunnel_id: 0 */
+	uint32_t end;  /* vlan, tunnel: none, proto */
+};
+_Static_assert(sizeof(struct psi_flow_lean) == sizeof(struct psi_tuple), "one over the other");
+
+#define PSI_FLOW_LEAN 0x80 /* of flags: see psi_flow_lean */
+
 /* The hot entry: one cache line. */
 struct psi_flow {
-	struct psi_tuple tuple; /* the table's: never written by the caller */
-	uint32_t last_ms;	/* time of the last psi_flow_touch, low 32 bits of milliseconds */
+	union {
+		struct psi_tuple tuple;	   /* the table's: never written by the caller */
+		struct psi_flow_lean lean; /* when PSI_FLOW_LEAN is in flags */
+	};
+	uint32_t last_ms; /* time of the last psi_flow_touch, low 32 bits of milliseconds */
 	union {
 		struct {
 			uint8_t state; /* enum psi_flow_state; change it with psi_flow_set_state */
-			uint8_t flags; /* caller's, 0 in a new entry */
+			uint8_t flags; /* caller's but for PSI_FLOW_LEAN, 0 in a new entry */
 			uint16_t user16; /* caller's, 0 in a new entry */
 			uint32_t cold;	 /* caller's, PSI_FLOW_COLD_NONE in a new entry */
 		};
@@ -107,13 +125,53 @@ psi_flow_same(const struct psi_tuple *a, const struct psi_tuple *b)
 		 (psi_flow_word(a, 36) ^ psi_flow_word(b, 36)));
 }
 
+static inline uint32_t
+psi_flow_half(const struct psi_tuple *key, size_t off)
+{
+	uint32_t v;
+
+	memcpy(&v, (const uint8_t *)key + off, sizeof(v));
+	return v;
+}
+
+/* The bytes that a lean entry lacks are in key what they are in every such flow (RFC 4291 section 2.5.5.2). */
+static inline bool
+psi_flow_may_lean(const struct psi_tuple *key)
+{
+	static const uint8_t mapped[4] = {0, 0, 0xff, 0xff};
+	uint32_t m;
+
+	memcpy(&m, mapped, sizeof(m));
+	return !(psi_flow_word(key, 0) | psi_flow_word(key, 16) | (psi_flow_half(key, 8) ^ m) |
+		 (psi_flow_half(key, 24) ^ m) | key->tunnel_id);
+}
+
+static inline bool
+psi_flow_same_lean(const struct psi_flow_lean *f, const struct psi_tuple *key)
+{
+	return !((f->side[0].addr ^ psi_flow_half(key, 12)) |
+		       (f->side[1].addr ^ psi_flow_half(key, 28)) |
+		       (f->ports ^ psi_flow_half(key, 32)) | (f->end ^ psi_flow_half(key, 40))) &&
+	       psi_flow_may_lean(key);
+}
+
 /* psi_flow_is: whether f, an entry of the table, free or not, is the live one of key. What psi_flow_prefetch_entry
  * returned mostly is, and asking that first saves the search. */
 static inline bool
 psi_flow_is(const struct psi_flow *f, const struct psi_tuple *key)
 {
-	return f->state != PSI_FLOW_FREE && psi_flow_same(&f->tuple, key);
+	return f->state != PSI_FLOW_FREE &&
+	       (f->flags & PSI_FLOW_LEAN ? psi_flow_same_lean(&f->lean, key)
+					 : psi_flow_same(&f->tuple, key));
 }
+
+/* A lean entry gives the caller 28 bytes more: of each side user and user_more, and user. Only entries of IPv4 flows
+ * outside of tunnels can be lean.
+ * psi_flow_slim makes f one; false, and nothing changed, when it cannot be. psi_flow_whole makes it none again; those
+ * bytes are lost. psi_flow_tuple: its tuple, lean or not. */
+bool psi_flow_slim(struct psi_flow *f);
+void psi_flow_whole(struct psi_flow *f);
+struct psi_tuple psi_flow_tuple(const struct psi_flow *f);
 
 /* psi_flow_find: the live entry of key, or NULL. The pointer is good until the next psi_flow_get, _age or _stop. */
 struct psi_flow *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* An established flow: all that is kept of it lies in its entry and in 28 bytes beside it, and a packet of it that holds
- * no surprise touches nothing else. What cannot be written there, or is not what such a flow does all day (a hole, a
+/* An established flow: all that is kept of it lies in its entry, if it is IPv4 outside of tunnels, else there and in 32
+ * bytes beside it; a packet of it that holds no surprise touches nothing else. What cannot be written there, or is not what such a flow does all day (a hole, a
  * segment out of turn, a header cut in two, an alert, FIN, RST, SYN, counters that overflow), makes it a connection
  * with all its parts again (thin_wake), which goes to sleep (thin_sleep) when it fits once more.
  *
@@ -12,7 +12,7 @@
  *    handshake told, and the collector remembers. */
 #include "worker_pvt.h"
 
-/* struct thin.dir: bytes on the wire; what of them is neither TCP header of 54 bytes (Ethernet, IPv4, TCP) nor
+/* struct thin_side.dir: bytes on the wire; what of them is neither TCP header of 54 bytes (Ethernet, IPv4, TCP) nor
  * application data, signed, because a record is counted when its header comes; bytes of the record at hand that are
  * still to come; whether the place of the next record header is not known. */
 enum {
@@ -46,16 +46,45 @@ enum {
 	SEG_MAX = 65535,
 };
 
-static inline struct thin *
-thin_of(struct psi_worker *w, const struct psi_flow *f)
+static inline struct thin_side *
+side_of(struct psi_worker *w, struct psi_flow *f, unsigned int side)
 {
-	return &w->thin[f - w->base];
+	void *base = f->flags & PSI_FLOW_LEAN ? (void *)f : (void *)&w->thin[f - w->base];
+
+	return (struct thin_side *)base + side;
 }
 
-static inline struct thin_more *
-more_of(struct psi_worker *w, const struct psi_flow *f)
+/* Where the parts of struct thin_more are. */
+static void
+more_at(struct psi_worker *w, struct psi_flow *f, uint32_t *part[THIN_MORE])
 {
-	return &w->thin_more[f - w->base];
+	part[0] = &side_of(w, f, 0)->more;
+	part[1] = &side_of(w, f, 1)->more;
+	part[2] = f->flags & PSI_FLOW_LEAN ? &f->lean.user : &side_of(w, f, 0)->last;
+}
+
+static struct thin_more
+more_read(struct psi_worker *w, struct psi_flow *f)
+{
+	uint32_t *part[THIN_MORE], v[THIN_MORE];
+	struct thin_more more;
+
+	more_at(w, f, part);
+	for (unsigned int i = 0; i < THIN_MORE; i++)
+		v[i] = *part[i];
+	memcpy(&more, v, sizeof(more));
+	return more;
+}
+
+static void
+more_write(struct psi_worker *w, struct psi_flow *f, const struct thin_more *more)
+{
+	uint32_t *part[THIN_MORE], v[THIN_MORE];
+
+	more_at(w, f, part);
+	memcpy(v, more, sizeof(v));
+	for (unsigned int i = 0; i < THIN_MORE; i++)
+		*part[i] = v[i];
 }
 
 /* One direction, unpacked. */
@@ -159,8 +188,8 @@ thin_packet(struct psi_worker *w, struct psi_flow *f, const struct rte_mbuf *m,
 	const struct psi_pkt *p, uint64_t ts_ns, uint32_t wire_len)
 {
 	unsigned int side = p->sender;
-	struct thin *t = thin_of(w, f);
-	uint64_t word = f->word, v = t->dir[side], peer = t->dir[!side];
+	struct thin_side *t = side_of(w, f, 0);
+	uint64_t word = f->word, v = t[side].dir, peer = t[!side].dir;
 	uint32_t pkts = (uint32_t)(word >> pkts_at(side) & MASK(PKTS_BITS));
 	struct change c = {.next = f->user[side],
 		.lag = (uint32_t)(v >> LAG_AT & MASK(LAG_BITS)),
@@ -182,8 +211,8 @@ thin_packet(struct psi_worker *w, struct psi_flow *f, const struct rte_mbuf *m,
 	v = (v & MASK(BYTES_BITS)) + wire_len;
 	if (psi_unlikely(!dir_fits((int64_t)v, excess, c.lag)))
 		return false;
-	t->dir[side] = v | ((uint64_t)excess & MASK(EXCESS_BITS)) << EXCESS_AT |
-		       (uint64_t)c.lag << LAG_AT | (uint64_t)c.lost << LOST_AT;
+	t[side].dir = v | ((uint64_t)excess & MASK(EXCESS_BITS)) << EXCESS_AT |
+		      (uint64_t)c.lag << LAG_AT | (uint64_t)c.lost << LOST_AT;
 	f->user[side] = c.next;
 	put_time(w, f, &word, ts_ns);
 	f->word = word + (UINT64_C(1) << pkts_at(side));
@@ -249,9 +278,12 @@ pack(struct psi_worker *w, const struct conn *c)
 {
 	const struct psi_stream_side *a = &c->stream.side[0], *b = &c->stream.side[1];
 	struct psi_flow *f = c->flow;
-	uint64_t word = f->state | (uint64_t)FLOW_THIN << 8 | c->last_ns / 1000u % 1000u << US_AT;
+	uint64_t word = c->last_ns / 1000u % 1000u << US_AT;
 	struct thin_more more;
 
+	psi_flow_slim(f);
+	f->flags |= FLOW_THIN;
+	word |= f->state | (uint64_t)f->flags << 8;
 	for (unsigned int side = 0; side < 2; side++) {
 		const struct psi_stream_side *s = &c->stream.side[side];
 		int64_t top = (1 << (EXCESS_BITS - 1)) - 1, excess = excess_of(c, side);
@@ -260,7 +292,7 @@ pack(struct psi_worker *w, const struct conn *c)
 			.lag = s->next - s->high,
 			.lost = c->skim.side[side].lost};
 
-		thin_of(w, f)->dir[side] = dir_write(&d);
+		side_of(w, f, side)->dir = dir_write(&d);
 		f->user[side] = s->next;
 		word |= PSI_MIN((uint64_t)c->pkts[side], MASK(PKTS_BITS)) << pkts_at(side);
 	}
@@ -274,7 +306,7 @@ pack(struct psi_worker *w, const struct conn *c)
 		.ooo = (unsigned int)(a->ooo + b->ooo) & MASK(OOO_BITS),
 		.note = {a->note, b->note},
 		.start_low = {c->start_low[0], c->start_low[1]}};
-	*more_of(w, f) = more; /* at once, without reading what was there */
+	more_write(w, f, &more);
 }
 
 bool
@@ -319,11 +351,11 @@ last_ns_of(const struct psi_worker *w, const struct psi_flow *f)
 }
 
 static void
-unpack_side(struct psi_worker *w, struct conn *c, unsigned int side)
+unpack_side(struct psi_worker *w, struct conn *c, unsigned int side, uint8_t note)
 {
-	const struct psi_flow *f = c->flow;
+	struct psi_flow *f = c->flow;
 	struct psi_stream_side *s = &c->stream.side[side], *peer = &c->stream.side[!side];
-	struct dir d = dir_read(thin_of(w, f)->dir[side]);
+	struct dir d = dir_read(side_of(w, f, side)->dir);
 	int64_t app;
 
 	c->pkts[side] = pkts_of(f, side);
@@ -336,7 +368,7 @@ unpack_side(struct psi_worker *w, struct conn *c, unsigned int side)
 	s->next = f->user[side];
 	s->high = s->next - d.lag;
 	s->start = s->high - d.bytes - 1;
-	s->note = more_of(w, f)->note[side];
+	s->note = note;
 	if (!pkts_of(f, !side))
 		return;
 	peer->acked = 1;
@@ -362,8 +394,9 @@ unpack_first(struct psi_pkt *p, const struct psi_tuple *t)
 static void
 unpack(struct psi_worker *w, struct psi_flow *f, struct conn *c)
 {
-	const struct thin_more *more = more_of(w, f);
-	uint64_t id = (uint64_t)more->id_high << 32 | more->id_low;
+	const struct thin_more more = more_read(w, f);
+	const struct psi_tuple tuple = psi_flow_tuple(f);
+	uint64_t id = (uint64_t)more.id_high << 32 | more.id_low;
 
 	memset(c, 0, sizeof(*c));
 	c->flow = f;
@@ -371,23 +404,24 @@ unpack(struct psi_worker *w, struct psi_flow *f, struct conn *c)
 	c->start_ns = began_ns(w, id);
 	c->last_ns = last_ns_of(w, f);
 	c->hs = c->next = c->prev = PSI_POOL_NONE;
-	unpack_first(&c->first, &f->tuple);
-	c->client = (int8_t)(more->client - 1);
-	c->syn_side = (int8_t)(more->syn_side - 1);
+	unpack_first(&c->first, &tuple);
+	c->client = (int8_t)(more.client - 1);
+	c->syn_side = (int8_t)(more.syn_side - 1);
 	c->told = c->is_tls = c->woken = 1;
 	for (unsigned int side = 0; side < 2; side++) {
-		unpack_side(w, c, side);
-		c->start_low[side] = more->start_low[side];
+		unpack_side(w, c, side, more.note[side]);
+		c->start_low[side] = more.start_low[side];
 	}
-	c->stream.side[0].gap_cnt = more->gaps;
-	c->stream.side[0].retrans = more->retrans;
-	c->stream.side[0].ooo = more->ooo;
+	c->stream.side[0].gap_cnt = more.gaps;
+	c->stream.side[0].retrans = more.retrans;
+	c->stream.side[0].ooo = more.ooo;
 }
 
 /* The entry is as one that never slept. */
 static void
 leave(struct psi_flow *f, uint32_t cold)
 {
+	psi_flow_whole(f);
 	f->flags &= (uint8_t)~FLOW_THIN;
 	f->user16 = 0;
 	f->cold = cold;
@@ -417,11 +451,11 @@ thin_end(struct psi_worker *w, struct psi_flow *f, enum psi_rec_why why)
 }
 
 uint64_t
-thin_id(struct psi_worker *w, const struct psi_flow *f)
+thin_id(struct psi_worker *w, struct psi_flow *f)
 {
-	const struct thin_more *more = more_of(w, f);
+	const struct thin_more more = more_read(w, f);
 
-	return (uint64_t)w->cfg.id << 48 | (uint64_t)more->id_high << 32 | more->id_low;
+	return (uint64_t)w->cfg.id << 48 | (uint64_t)more.id_high << 32 | more.id_low;
 }
 
 /* FIN or RST of a flow that cannot wait for stragglers: its end is told at once. */

@@ -8,7 +8,6 @@
 #define AHEAD	   4 /* packets whose headers are asked for before they are read */
 #define CONN_AHEAD 6 /* the same for connections */
 #define HS_AHEAD   3 /* and for what these point to */
-#define ALERT_MAX  64
 
 /* What each result of the decoder counts as. */
 static const enum psi_stat rc_stat[PSI_NET_RC_CNT] = {
@@ -310,8 +309,7 @@ ask(const void *p, size_t len)
 		rte_prefetch0((const uint8_t *)p + off);
 }
 
-/* What packet i will need behind its flow's entry, which is there by now. A thin flow needs no more unless this packet
- * ends it; an alert is such a packet, and short. */
+/* What packet i will need behind its flow's entry, which is there by now. A thin flow needs no more. */
 static inline void
 ask_conn(struct psi_worker *w, unsigned int i)
 {
@@ -320,11 +318,8 @@ ask_conn(struct psi_worker *w, unsigned int i)
 	bool ends = p->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST);
 	const struct conn *c;
 
-	if (f->flags & FLOW_THIN) {
-		if (ends || p->payload_len - 1u < ALERT_MAX)
-			rte_prefetch0(&w->thin_more[f - w->base]);
+	if (f->flags & FLOW_THIN)
 		return;
-	}
 	c = conn_of(w, f);
 	if (c)
 		ask(c, CONN_HOT);
@@ -380,7 +375,8 @@ psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 	for (uint16_t i = 0; i < n; i++)
 		if (w->rc[i] == PSI_NET_TCP) {
 			w->likely[i] = psi_flow_prefetch_entry(w->flows, w->hash[i]);
-			__builtin_prefetch(&w->thin[w->likely[i] - w->base], 1);
+			if (!(w->pkt[i].note & PSI_PKT_IPV4) || w->pkt[i].tunnel_cnt)
+				__builtin_prefetch(&w->thin[w->likely[i] - w->base], 1);
 		}
 	psi_stat_add(&w->stats, PSI_STAT_pkt_rx, n);
 	psi_stat_add(&w->stats, PSI_STAT_pkt_rx_bytes, bytes);

@@ -105,8 +105,7 @@ lay_out(struct psi_worker *w, struct psi_err *err)
 	if (w->flows) {
 		w->base = psi_flow_base(w->flows);
 		w->thin = area(w, psi_flow_slots(w->flows) * sizeof(*w->thin));
-		w->thin_more = area(w, psi_flow_slots(w->flows) * sizeof(*w->thin_more));
-		if (!w->thin || !w->thin_more)
+		if (!w->thin)
 			return psi_err_set(err, -ENOMEM, "no memory for the tables of a worker");
 	}
 	if (!w->flows || !w->streams || !w->frags)

@@ -25,11 +25,18 @@ enum flow_flag {
 		8, /* thin.c: no connection, the caller's part of the entry and the arrays are in use */
 };
 
-/* An established flow beside its entry: what changes with its packets, and what does not (thin.c). */
-struct thin {
-	uint64_t dir[2];
+/* What an established flow is beside what its entry has room for (thin.c): in a lean entry, over psi_flow_lean.side and
+ * .user, so that all of it is one cache line; for IPv6 and flows in tunnels in an array beside the table. dir: what
+ * changes with the packets of a direction. more: the parts of struct thin_more. */
+struct __attribute__((may_alias)) thin_side {
+	uint64_t dir;
+	uint32_t more;
+	uint32_t last; /* a lean entry has an address here; side 0: the last part of thin_more */
 };
-enum { GAPS_BITS = 6, RETRANS_BITS = 8, OOO_BITS = 6 };
+struct thin {
+	struct thin_side side[2];
+};
+enum { GAPS_BITS = 6, RETRANS_BITS = 8, OOO_BITS = 6, THIN_MORE = 3 };
 struct thin_more {
 	uint32_t id_low; /* of 40 bits */
 	uint32_t id_high : 8, client : 2, syn_side : 2,
@@ -37,7 +44,13 @@ struct thin_more {
 	uint8_t note[2]; /* enum psi_stream_note, by side */
 	uint8_t start_low[2];
 };
-_Static_assert(sizeof(struct thin) == 16 && sizeof(struct thin_more) == 12, "28 bytes a flow");
+_Static_assert(sizeof(struct thin_more) == THIN_MORE * sizeof(uint32_t), "parts of four bytes");
+_Static_assert(
+	offsetof(struct psi_flow_lean, side[0].user) == offsetof(struct thin, side[0].dir) &&
+		offsetof(struct psi_flow_lean, side[1].user) ==
+			offsetof(struct thin, side[1].dir) &&
+		offsetof(struct psi_flow_lean, side[0].addr) == offsetof(struct thin, side[0].last),
+	"a lean entry begins as a struct thin does");
 
 /* What a connection is, beside its hot entry, from its first payload (or SYN, while there is room) until it is
  * established, and from its first surprise after that to its end. */
@@ -129,8 +142,7 @@ struct psi_worker {
 	uint64_t next_id;
 	uint32_t chain_segs; /* mbufs held for chains */
 	uint32_t linger_first, linger_last;
-	struct thin *thin; /* by the number of the flow's entry, as is the next */
-	struct thin_more *thin_more;
+	struct thin *thin;   /* by the number of the flow's entry; not of lean ones */
 	struct conn scratch; /* a thin flow for the time of a call */
 	struct {
 		uint64_t id, ns;
@@ -186,7 +198,7 @@ struct conn *thin_wake(struct psi_worker *w, struct psi_flow *f);
 void thin_blind(struct psi_worker *w, struct psi_flow *f, const struct psi_pkt *p, uint64_t ts_ns,
 	uint32_t wire_len);
 void thin_end(struct psi_worker *w, struct psi_flow *f, enum psi_rec_why why);
-uint64_t thin_id(struct psi_worker *w, const struct psi_flow *f);
+uint64_t thin_id(struct psi_worker *w, struct psi_flow *f);
 
 /* worker.c: the flow table's callback. */
 void worker_flow_gone(void *ctx, struct psi_flow *f, enum psi_flow_why why);

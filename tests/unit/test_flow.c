@@ -654,6 +654,55 @@ test_prefetch_is_harmless(void)
 	CU_ASSERT_EQUAL(tag_of(0x0000ffff), 0xffff);
 }
 
+/* A lean entry is found by its tuple and no other, whatever the caller writes in it. */
+static void
+test_lean(void)
+{
+	struct psi_tuple k = tuple(7), other, back;
+	struct psi_flow *f, *g;
+
+	fresh(32);
+	f = get(7, PSI_FLOW_ESTABLISHED, 5);
+	g = get(8, PSI_FLOW_ESTABLISHED, 5);
+	CU_ASSERT_FATAL(f && g);
+	CU_ASSERT(psi_flow_slim(f));
+	CU_ASSERT(psi_flow_slim(f));
+	memset(f->lean.side[0].user, 0xa5, sizeof(f->lean.side[0].user));
+	memset(f->lean.side[1].user, 0x5a, sizeof(f->lean.side[1].user));
+	f->lean.user = UINT32_MAX;
+	f->user16 = 0xffff;
+	f->user[0] = f->user[1] = f->cold = UINT32_MAX;
+	CU_ASSERT_PTR_EQUAL(find(&k), f);
+	CU_ASSERT_EQUAL(f->last_ms, 5);
+	CU_ASSERT_PTR_EQUAL(get(7, PSI_FLOW_HALF_OPEN, 6), f);
+	for (size_t i = 0; i < sizeof(k); i++) {
+		other = k;
+		((uint8_t *)&other)[i] ^= 1;
+		CU_ASSERT_PTR_NULL(psi_flow_find(t, &other, psi_flow_hash(t, &k)));
+	}
+	back = psi_flow_tuple(f);
+	CU_ASSERT_EQUAL(memcmp(&back, &k, sizeof(k)), 0);
+	psi_flow_whole(f);
+	CU_ASSERT_EQUAL(memcmp(&f->tuple, &k, sizeof(k)), 0);
+	CU_ASSERT_EQUAL(f->flags & PSI_FLOW_LEAN, 0);
+	psi_flow_whole(g); /* never was one */
+	back = tuple(8);
+	CU_ASSERT_EQUAL(memcmp(&g->tuple, &back, sizeof(back)), 0);
+	check();
+	/* one that says more than an IPv4 flow does */
+	for (size_t i = 0; i < 40; i++) {
+		bool free_byte = i < 12 || (i >= 16 && i < 28) || i >= 36;
+
+		other = k;
+		((uint8_t *)&other)[i] ^= 1;
+		fresh(32);
+		f = psi_flow_get(
+			t, &other, psi_flow_hash(t, &other), PSI_FLOW_OTHER, 0, &(bool){0});
+		CU_ASSERT_EQUAL(psi_flow_slim(f), !free_byte);
+		CU_ASSERT_PTR_EQUAL(find(&other), f);
+	}
+}
+
 /* The numbers of cnt flows of one bucket of a fresh table. */
 static void
 crowd(uint32_t bucket, uint32_t *no, uint32_t cnt)
@@ -752,6 +801,7 @@ test_filling(void)
 
 static CU_TestInfo table_tests[] = {
 	{"get, find, free", test_get_find_free},
+	{"lean entries", test_lean},
 	{"sizes", test_config},
 	{"random steps against a model", test_model},
 	{"prefetch, and the edges of the hash", test_prefetch_is_harmless},

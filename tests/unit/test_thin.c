@@ -188,10 +188,22 @@ step(struct flow *f)
 	}
 }
 
+/* Flows that are kept in their entry alone, and beside it. */
+static void
+count_kinds(uint64_t *lean, uint64_t *thin)
+{
+	for (uint32_t i = 0; i < psi_flow_slots(rig[0].worker->flows); i++) {
+		const struct psi_flow *f = psi_flow_at(rig[0].worker->flows, i);
+
+		if (f && f->flags & FLOW_THIN)
+			++*(f->flags & PSI_FLOW_LEAN ? lean : thin);
+	}
+}
+
 static void
 test_twin(void)
 {
-	uint64_t asleep = 0;
+	uint64_t asleep = 0, lean = 0, thin = 0;
 
 	for (unsigned int r = 0; r < 2; r++) {
 		rig_defaults(&rig[r]);
@@ -199,6 +211,7 @@ test_twin(void)
 		rig[r].cfg.conn_max = 4096;
 		rig[r].cfg.stream.early_max = 4000;
 		rig[r].cfg.id = 3;
+		rig[r].mixed = true; /* an IPv4 flow is kept otherwise than an IPv6 one */
 		CU_ASSERT_FATAL(rig_open(&rig[r], false));
 		end_cnt[r] = 0;
 	}
@@ -211,6 +224,8 @@ test_twin(void)
 		pass(rnd(10) ? 0 : rnd(3000) * 1000u);
 		asleep += rig[1].worker->conns.used - rig[0].worker->conns.used;
 	}
+	count_kinds(&lean, &thin);
+	CU_ASSERT(lean > 0 && thin > 0);
 	/* The ends of some flows are told by idleness, of the others by the stop. */
 	pass(400000000000);
 	for (unsigned int i = 0; i < FLOWS / 2; i++)

@@ -33,6 +33,7 @@ struct rig {
 	struct told event[RIG_EVENTS];
 	unsigned int event_cnt;
 	bool no_events; /* events are not looked into */
+	bool mixed;	/* rig_tcp: flows of odd ports are IPv6 */
 	uint64_t now_ns;
 };
 
@@ -189,30 +190,40 @@ rig_frame(struct rig *r, enum psi_link link, const uint8_t *p, uint32_t len, uin
 	return true;
 }
 
-/* A TCP segment in raw IPv4 between 192.0.2.1 (side 0: client) and 198.51.100.1 port 443. */
+/* A TCP segment in raw IPv4 between 192.0.2.1 (side 0: client) and 198.51.100.1 port 443; or, where the rig mixes, that
+ * of an odd port in IPv6 between 2001:db8::c000:201 and 2001:db8::c633:6401. */
 static inline void
 rig_tcp(struct rig *r, uint16_t port, bool from_client, uint8_t flags, uint32_t seq, uint32_t ack,
 	const void *data, uint32_t len)
 {
-	static const uint8_t client[4] = {192, 0, 2, 1}, server[4] = {198, 51, 100, 1};
-	uint8_t p[2048] = {
-		0x45, 0, (uint8_t)((40 + len) >> 8), (uint8_t)(40 + len), [8] = 64, [9] = 6};
+	static const uint8_t addr[2][16] = {{0x20, 1, 0x0d, 0xb8, [12] = 192, 0, 2, 1},
+		{0x20, 1, 0x0d, 0xb8, [12] = 198, 51, 100, 1}};
+	bool v6 = r->mixed && port & 1;
+	uint32_t alen = v6 ? 16 : 4, ip = v6 ? 40 : 20;
+	uint8_t p[2048] = {0x45, 0, (uint8_t)((40 + len) >> 8),
+		(uint8_t)(40 + len), [8] = 64, [9] = 6},
+		*src = p + (v6 ? 8 : 12), *tcp = p + ip;
 	const uint8_t sp[2] = {(uint8_t)(port >> 8), (uint8_t)port}, dp[2] = {1, 187};
 
-	memcpy(p + 12, from_client ? client : server, 4);
-	memcpy(p + 16, from_client ? server : client, 4);
-	memcpy(p + 20, from_client ? sp : dp, 2);
-	memcpy(p + 22, from_client ? dp : sp, 2);
+	if (v6)
+		memcpy(p,
+			(const uint8_t[]){0x60, 0, 0, 0, (uint8_t)((20 + len) >> 8),
+				(uint8_t)(20 + len), 6, 64},
+			8);
+	memcpy(src, addr[!from_client] + 16 - alen, alen);
+	memcpy(src + alen, addr[from_client] + 16 - alen, alen);
+	memcpy(tcp, from_client ? sp : dp, 2);
+	memcpy(tcp + 2, from_client ? dp : sp, 2);
 	for (int i = 0; i < 4; i++) {
-		p[24 + i] = (uint8_t)(seq >> (24 - 8 * i));
-		p[28 + i] = (uint8_t)(ack >> (24 - 8 * i));
+		tcp[4 + i] = (uint8_t)(seq >> (24 - 8 * i));
+		tcp[8 + i] = (uint8_t)(ack >> (24 - 8 * i));
 	}
-	p[32] = 0x50;
-	p[33] = flags;
-	p[34] = p[35] = 0xff;
+	tcp[12] = 0x50;
+	tcp[13] = flags;
+	tcp[14] = tcp[15] = 0xff;
 	if (len)
-		memcpy(p + 40, data, len);
-	rig_frame(r, PSI_LINK_RAW, p, 40 + len, 40 + len, 0);
+		memcpy(tcp + 20, data, len);
+	rig_frame(r, PSI_LINK_RAW, p, ip + 20 + len, ip + 20 + len, 0);
 	if (r->now_ns)
 		r->now_ns += 1000000;
 }
