@@ -131,56 +131,55 @@ pkts_of(const struct psi_flow *f, unsigned int side)
 
 /* ---- a packet ---- */
 
-/* What a packet changes of its direction. */
-struct change {
-	uint32_t next, lag, lost, app;
-};
-
-/* The headers in payload that goes beyond the record at hand, which ends `at` bytes into it. False when more must be
- * remembered than a thin flow can. */
-static bool
-headers(struct change *c, const struct rte_mbuf *m, const struct psi_pkt *p, uint32_t at)
-{
-	struct psi_tls_skim_side skim = {.lost = (uint8_t)c->lost};
-	uint32_t len = p->payload_len;
-
-	if (p->payload_cap != len || p->payload_off + len > m->data_len)
-		return false;
-	c->lag = psi_tls_skim_push(
-		&skim, rte_pktmbuf_mtod_offset(m, const uint8_t *, p->payload_off + at), len - at);
-	if (skim.hdr_have || skim.alert_cnt)
-		return false;
-	c->lost = skim.lost;
-	c->next = p->tcp_seq + len + c->lag;
-	c->app = (uint32_t)skim.app_bytes;
-	return true;
-}
-
-/* Payload in turn, or within the record at hand, in which case it is not looked at. */
-static inline bool
-payload(struct change *c, const struct rte_mbuf *m, const struct psi_pkt *p)
-{
-	uint32_t at = c->next - p->tcp_seq;
-
-	if ((at && at != c->lag) || p->payload_len > SEG_MAX)
-		return false;
-	if (p->payload_len <= at) {
-		c->lag = at - p->payload_len;
-		return true;
-	}
-	return headers(c, m, p, at);
-}
-
 /* The time of the last packet: ts_ns of this one is that of the worker, or a little less. */
-static inline void
-put_time(struct psi_worker *w, struct psi_flow *f, uint64_t *word, uint64_t ts_ns)
+static inline uint64_t
+with_time(struct psi_worker *w, struct psi_flow *f, uint64_t word, uint64_t ts_ns)
 {
 	uint32_t us = (uint32_t)(ts_ns - w->ms_ns) / 1000u;
 
-	if (f->last_ms == (uint32_t)w->now_ms && (*word >> US_AT & MASK(US_BITS)) >= us)
-		return;
-	*word = (*word & ~(MASK(US_BITS) << US_AT)) | (uint64_t)us << US_AT;
+	if (f->last_ms == (uint32_t)w->now_ms && (word >> US_AT & MASK(US_BITS)) >= us)
+		return word;
 	f->last_ms = (uint32_t)w->now_ms;
+	return (word & ~(MASK(US_BITS) << US_AT)) | (uint64_t)us << US_AT;
+}
+
+/* A packet of a direction that was v: the record at hand goes on for lag bytes behind next, app bytes of payload began
+ * with it. */
+static inline bool
+count(struct psi_worker *w, struct psi_flow *f, const struct psi_pkt *p, uint64_t ts_ns,
+	uint32_t wire_len, uint64_t v, uint32_t next, uint32_t lag, uint32_t lost, uint32_t app)
+{
+	unsigned int side = p->sender;
+	int64_t excess =
+		((int64_t)(v << (64 - LAG_AT)) >> (64 - EXCESS_BITS)) + wire_len - HEADERS - app;
+
+	v = (v & MASK(BYTES_BITS)) + wire_len;
+	if (psi_unlikely(!dir_fits((int64_t)v, excess, lag)))
+		return false;
+	side_of(w, f, 0)[side].dir = v | ((uint64_t)excess & MASK(EXCESS_BITS)) << EXCESS_AT |
+				     (uint64_t)lag << LAG_AT | (uint64_t)lost << LOST_AT;
+	f->user[side] = next;
+	f->word = with_time(w, f, f->word, ts_ns) + (UINT64_C(1) << pkts_at(side));
+	return true;
+}
+
+/* Payload that goes beyond the record at hand, which ends `at` bytes into it: there are headers. */
+static __attribute__((noinline)) bool
+headers(struct psi_worker *w, struct psi_flow *f, const struct rte_mbuf *m, const struct psi_pkt *p,
+	uint64_t ts_ns, uint32_t wire_len)
+{
+	uint64_t v = side_of(w, f, 0)[p->sender].dir;
+	uint32_t len = p->payload_len, at = f->user[p->sender] - p->tcp_seq, lag;
+	struct psi_tls_skim_side skim = {.lost = (uint8_t)(v >> LOST_AT)};
+
+	if (p->payload_cap != len || p->payload_off + len > m->data_len)
+		return false;
+	lag = psi_tls_skim_push(
+		&skim, rte_pktmbuf_mtod_offset(m, const uint8_t *, p->payload_off + at), len - at);
+	if (skim.hdr_have || skim.alert_cnt)
+		return false;
+	return count(w, f, p, ts_ns, wire_len, v, p->tcp_seq + len + lag, lag, skim.lost,
+		(uint32_t)skim.app_bytes);
 }
 
 bool
@@ -188,14 +187,12 @@ thin_packet(struct psi_worker *w, struct psi_flow *f, const struct rte_mbuf *m,
 	const struct psi_pkt *p, uint64_t ts_ns, uint32_t wire_len)
 {
 	unsigned int side = p->sender;
-	struct thin_side *t = side_of(w, f, 0);
+	const struct thin_side *t = side_of(w, f, 0);
 	uint64_t word = f->word, v = t[side].dir, peer = t[!side].dir;
 	uint32_t pkts = (uint32_t)(word >> pkts_at(side) & MASK(PKTS_BITS));
-	struct change c = {.next = f->user[side],
-		.lag = (uint32_t)(v >> LAG_AT & MASK(LAG_BITS)),
-		.lost = (uint32_t)(v >> LOST_AT)};
+	uint32_t next = f->user[side], lag = (uint32_t)(v >> LAG_AT & MASK(LAG_BITS));
 	uint32_t peer_high = f->user[!side] - (uint32_t)(peer >> LAG_AT & MASK(LAG_BITS));
-	int64_t excess;
+	uint32_t at = next - p->tcp_seq;
 
 	if ((p->tcp_flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) != TCP_ACK)
 		return false;
@@ -205,18 +202,14 @@ thin_packet(struct psi_worker *w, struct psi_flow *f, const struct rte_mbuf *m,
 		return false;
 	if ((int32_t)(p->tcp_ack - peer_high) > 0 && word >> pkts_at(!side) & MASK(PKTS_BITS))
 		return false;
-	if (p->payload_len && !payload(&c, m, p))
-		return false;
-	excess = ((int64_t)(v << (64 - LAG_AT)) >> (64 - EXCESS_BITS)) + wire_len - HEADERS - c.app;
-	v = (v & MASK(BYTES_BITS)) + wire_len;
-	if (psi_unlikely(!dir_fits((int64_t)v, excess, c.lag)))
-		return false;
-	t[side].dir = v | ((uint64_t)excess & MASK(EXCESS_BITS)) << EXCESS_AT |
-		      (uint64_t)c.lag << LAG_AT | (uint64_t)c.lost << LOST_AT;
-	f->user[side] = c.next;
-	put_time(w, f, &word, ts_ns);
-	f->word = word + (UINT64_C(1) << pkts_at(side));
-	return true;
+	if (p->payload_len) { /* in turn, or within the record at hand: then it is not looked at */
+		if ((at && at != lag) || p->payload_len > SEG_MAX)
+			return false;
+		if (p->payload_len > at)
+			return headers(w, f, m, p, ts_ns, wire_len);
+		lag = at - p->payload_len;
+	}
+	return count(w, f, p, ts_ns, wire_len, v, next, lag, (uint32_t)(v >> LOST_AT), 0);
 }
 
 /* ---- to sleep ---- */

@@ -288,22 +288,40 @@ decode(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m, unsigned i
 	}
 }
 
-/* One packet's turn. */
-static inline void
+/* One packet's turn. Returns 1 for TCP that was dealt with, which is counted by the burst. */
+static inline unsigned int
 act(struct psi_worker *w, struct rte_mbuf *m, unsigned int i, uint64_t ts_ns, uint32_t wire_len)
 {
-	enum psi_stat s = rc_stat[w->rc[i]];
-
 	set_now(w, ts_ns);
-	if (w->rc[i] == PSI_NET_TCP && !tcp_packet(w, m, i, ts_ns, wire_len))
-		s = PSI_STAT_pkt_drop_flow_full;
-	if (w->rc[i] == PSI_NET_TCP && psi_unlikely(w->pkt[i].tunnel_cnt))
+	if (psi_unlikely(w->rc[i] != PSI_NET_TCP)) {
+		psi_stat_inc(&w->stats, rc_stat[w->rc[i]]);
+		return 0;
+	}
+	if (psi_unlikely(w->pkt[i].tunnel_cnt))
 		psi_stat_inc(&w->stats, PSI_STAT_pkt_tunnel);
-	psi_stat_inc(&w->stats, s);
+	if (psi_likely(tcp_packet(w, m, i, ts_ns, wire_len)))
+		return 1;
+	psi_stat_inc(&w->stats, PSI_STAT_pkt_drop_flow_full);
+	return 0;
+}
+
+/* ---- memory asked for early ---- */
+
+/* The entry of a packet. */
+static inline void
+ask_entry(struct psi_worker *w, unsigned int i)
+{
+	const struct psi_pkt *p = &w->pkt[i];
+
+	if (w->rc[i] != PSI_NET_TCP)
+		return;
+	w->likely[i] = psi_flow_prefetch_entry(w->flows, w->hash[i]);
+	if (psi_unlikely(!(p->note & PSI_PKT_IPV4) || p->tunnel_cnt)) /* no lean entry */
+		__builtin_prefetch(&w->thin[w->likely[i] - w->base], 1);
 }
 
 static inline void
-ask(const void *p, size_t len)
+ask_mem(const void *p, size_t len)
 {
 	for (size_t off = 0; off < len; off += 64)
 		rte_prefetch0((const uint8_t *)p + off);
@@ -322,7 +340,7 @@ ask_conn(struct psi_worker *w, unsigned int i)
 		return;
 	c = conn_of(w, f);
 	if (c)
-		ask(c, CONN_HOT);
+		ask_mem(c, CONN_HOT);
 	if (c && (ends || p->payload_len))
 		psi_flow_prefetch_state(w->flows, f);
 }
@@ -336,8 +354,8 @@ ask_hs(struct psi_worker *w, unsigned int i)
 
 	if (!h)
 		return;
-	ask(h, HS_HOT);
-	ask(&h->tls.side[w->pkt[i].sender], sizeof(h->tls.side[0]));
+	ask_mem(h, HS_HOT);
+	ask_mem(&h->tls.side[w->pkt[i].sender], sizeof(h->tls.side[0]));
 }
 
 /* In the burst, a few packets before their turn. */
@@ -352,12 +370,49 @@ ask_ahead(struct psi_worker *w, unsigned int i, unsigned int n)
 		ask_hs(w, hs);
 }
 
+/* ---- a burst ---- */
+
+/* Nobody else holds it, and it is of one piece: what its second cache line says is known. */
+static inline bool
+is_plain(const struct rte_mbuf *m)
+{
+	return m->nb_segs == 1 && rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m);
+}
+
+/* Gives packets back to their pool many at a time, and most without reading their second cache line. */
+static void
+give_back(struct rte_mbuf **m, unsigned int n)
+{
+	struct rte_mempool *pool = NULL;
+	void *plain[PSI_WORKER_BURST];
+	unsigned int cnt = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (psi_unlikely(!m[i])) /* a fragment, held */
+			continue;
+		if (psi_unlikely(!is_plain(m[i]))) {
+			rte_pktmbuf_free(m[i]);
+			continue;
+		}
+		if (psi_unlikely(m[i]->pool != pool)) {
+			if (cnt)
+				rte_mempool_put_bulk(pool, plain, cnt);
+			pool = m[i]->pool;
+			cnt = 0;
+		}
+		plain[cnt++] = m[i];
+	}
+	if (cnt)
+		rte_mempool_put_bulk(pool, plain, cnt);
+}
+
 void
 psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 	const uint64_t *ts_ns, const uint32_t *wire_len, uint16_t n)
 {
-	uint64_t bytes = 0;
 	bool ahead = w->followed != 0; /* while all flows are thin it would bring nothing */
+	unsigned int tcp = 0;
+	uint64_t bytes = 0;
 
 	PSI_ASSERT(n <= PSI_WORKER_BURST, "a burst is at most PSI_WORKER_BURST packets");
 	if (!n)
@@ -366,28 +421,25 @@ psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 	if (!w->aged_ns)
 		w->aged_ns = w->now_ns;
 	age(w);
-	for (uint16_t i = 0; i < n; i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		if (i + AHEAD < n)
 			rte_prefetch0(rte_pktmbuf_mtod(m[i + AHEAD], const void *));
 		decode(w, link, m, i);
 		bytes += wire_len[i];
 	}
-	for (uint16_t i = 0; i < n; i++)
-		if (w->rc[i] == PSI_NET_TCP) {
-			w->likely[i] = psi_flow_prefetch_entry(w->flows, w->hash[i]);
-			if (!(w->pkt[i].note & PSI_PKT_IPV4) || w->pkt[i].tunnel_cnt)
-				__builtin_prefetch(&w->thin[w->likely[i] - w->base], 1);
-		}
-	psi_stat_add(&w->stats, PSI_STAT_pkt_rx, n);
-	psi_stat_add(&w->stats, PSI_STAT_pkt_rx_bytes, bytes);
+	for (unsigned int i = 0; i < n; i++)
+		ask_entry(w, i);
 	w->followed = 0;
-	for (uint16_t i = 0; i < n; i++) {
+	for (unsigned int i = 0; i < n; i++) {
 		if (psi_unlikely(ahead))
 			ask_ahead(w, i, n);
 		if (m[i]) /* else a fragment, counted by frag; a time of 0 stands for "never" from here on */
-			act(w, m[i], i, PSI_MAX(ts_ns[i], 1u), wire_len[i]);
+			tcp += act(w, m[i], i, PSI_MAX(ts_ns[i], 1u), wire_len[i]);
 	}
-	rte_pktmbuf_free_bulk(m, n);
+	psi_stat_add(&w->stats, PSI_STAT_pkt_rx, n);
+	psi_stat_add(&w->stats, PSI_STAT_pkt_rx_bytes, bytes);
+	psi_stat_add(&w->stats, PSI_STAT_pkt_tcp, tcp);
+	give_back(m, n);
 }
 
 void
