@@ -45,9 +45,8 @@ records(struct psi_collector *c, struct ahead *a)
 {
 	const struct psi_rec *r = a->p;
 
-	if (!begins(r))
-		joins_want(&c->joins, r->flow_id);
-	else
+	joins_want(&c->joins, r->flow_id);
+	if (begins(r))
 		want_chain(c, r);
 }
 
@@ -56,10 +55,9 @@ first_halves(struct psi_collector *c, struct ahead *a)
 {
 	const struct psi_rec *r = a->p;
 
-	if (!begins(r))
-		joins_want_first(&c->joins, r->flow_id);
-	else if (r->has_chain[PSI_S2C])
-		want(chains_look(&c->chains, r->chain_key[PSI_S2C]), sizeof(struct chain));
+	joins_want_first(&c->joins, r->flow_id);
+	if (begins(r) && r->has_chain[PSI_S2C])
+		chains_want_first(&c->chains, r->chain_key[PSI_S2C]);
 }
 
 static void
@@ -76,6 +74,16 @@ second_halves(struct psi_collector *c, struct ahead *a)
 		__builtin_prefetch(j->newer, 1);
 	if (j->older)
 		__builtin_prefetch(j->older, 1);
+}
+
+static void
+chains(struct psi_collector *c, struct ahead *a)
+{
+	struct join *j;
+	const struct psi_rec *r = whole(c, a, &j);
+
+	if (j && r->has_chain[PSI_S2C])
+		chains_want_first(&c->chains, r->chain_key[PSI_S2C]);
 }
 
 static void
@@ -110,7 +118,7 @@ look_ahead(struct psi_collector *c, const struct psi_handoff *q, struct ahead a[
 	uint32_t max)
 {
 	static void (*const step[])(struct psi_collector *, struct ahead *) = {
-		records, first_halves, second_halves, relations, rows};
+		records, first_halves, second_halves, chains, relations, rows};
 	uint64_t pos = psi_handoff_oldest(q);
 	uint32_t n = 0;
 

@@ -120,6 +120,15 @@ chains_want(const struct chains *s, const uint64_t key[2])
 	__builtin_prefetch(&s->bucket[key[0] % s->bucket_cnt]);
 }
 
+void
+chains_want_first(const struct chains *s, const uint64_t key[2])
+{
+	const struct chain *c = s->bucket[key[0] % s->bucket_cnt];
+
+	for (uint32_t at = 0; c && at < sizeof(*c); at += 64)
+		__builtin_prefetch((const uint8_t *)c + at);
+}
+
 /* The message body in one piece; what is beyond CHAIN_LEN_MAX is left out. Gives the references back. */
 static uint32_t
 gather(struct chains *s, const struct psi_handoff_chain *m)

@@ -80,10 +80,11 @@ void chains_close(struct chains *s);
 /* Parses what a worker sent, unless it is known, and releases the references. */
 void chains_add(struct chains *s, const struct psi_handoff_chain *m);
 /* The chain of a key, NULL when it is not (or no longer) known. chains_look does not count it as used.
- * chains_want asks for the memory that leads to it. */
+ * chains_want asks for the memory that leads to it, chains_want_first for the chain that it probably is. */
 struct chain *chains_find(struct chains *s, const uint64_t key[2]);
 struct chain *chains_look(struct chains *s, const uint64_t key[2]);
 void chains_want(const struct chains *s, const uint64_t key[2]);
+void chains_want_first(const struct chains *s, const uint64_t key[2]);
 
 /* Handshake data that waits for the end of its flow. */
 struct join {
