@@ -176,6 +176,8 @@ sizes(struct engine *e, const struct options *o)
 
 	psi_worker_defaults(&e->wc);
 	e->wc.huge = !o->no_huge;
+	if (o->mode == MODE_LATENCY || o->mode == MODE_OVERLOAD || o->mode == MODE_TRIAL)
+		return; /* as the engine has it */
 	if (o->scenario == SC_ESTABLISHED) {
 		e->wc.flow.max = (uint32_t)((uint64_t)flows * 5 / 4 + 1024);
 		e->wc.conn_max = flows + 1024;

@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The engine at work in real time: one core makes traffic at a rate and puts it into a queue, as a network card does;
- * another runs worker, collector and ring. A packet that finds the queue full is lost, and counted by what it was.
+/* The engine at work in time: traffic comes at a rate into a queue, as from a network card; worker, collector and ring
+ * take it from there. A packet that finds the queue full is lost, and counted by what it was.
+ *
+ * Latency is measured in real time: one core sends, another works. Overload takes a sender of several times the speed of
+ * the engine, which no core is; there one core does both in turns, and time is that of the engine: it stands while the
+ * packets are made that have come during the engine's last burst.
  *
  * Latency is the time from a packet's place in the queue to the event that tells what it completed: a handshake event
  * names the last packet that it knows of, whose time stamp is when it was put into the queue. */
 #include "bench_pvt.h"
+#include "cable.h"
 
 #include <rte_launch.h>
 #include <rte_lcore.h>
 #include <rte_pause.h>
-#include <rte_ring.h>
 
 #include <errno.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#define BUCKET_MS 10
-
-/* In an mbuf's private area. */
-struct mark {
-	uint64_t ts_ns;
-};
+#define BURSTS_A_TURN 4
+#define WARM_S	      2.5 /* a connection is told of two seconds after its end */
 
 /* Written by the core that sends, read when it is done. */
 struct sent {
@@ -33,7 +34,7 @@ struct sent {
 struct live {
 	const struct options *o;
 	struct rte_mempool *pool;
-	struct rte_ring *queue;
+	struct cable queue;
 	struct psi_gen *gen;
 	struct engine *engine;
 	uint64_t tsc0, base_ns;
@@ -41,53 +42,44 @@ struct live {
 	uint64_t until_ns;
 	struct sent sent;
 	struct histogram hist;
-	uint64_t told, done, idle_tsc; /* idle: nothing in the queue */
+	uint64_t told, whole;	 /* handshakes, those of them without a hole */
+	uint64_t done, idle_tsc; /* idle: nothing in the queue */
+	bool in_turns;		 /* of a burst: time is turn_ns, and what has passed since tsc0 */
+	uint64_t turn_ns;
+	bool shed;	   /* the engine is told how full the queue is */
+	uint32_t full_cnt; /* full bursts */
 	_Atomic bool stop;
 };
 
 static uint64_t
 now_ns(const struct live *l)
 {
-	return l->base_ns + (uint64_t)((double)(rte_rdtsc() - l->tsc0) / machine.tsc_ghz);
+	uint64_t from = l->in_turns ? l->turn_ns : l->base_ns;
+
+	return from + (uint64_t)((double)(rte_rdtsc() - l->tsc0) / machine.tsc_ghz);
 }
 
 /* ---- the core that sends ---- */
 
-static struct rte_mbuf *
-prepare(struct live *l, struct psi_gen_packet *p)
-{
-	struct rte_mbuf *m;
-
-	while (!(m = rte_pktmbuf_alloc(l->pool)))
-		if (atomic_load_explicit(&l->stop, memory_order_relaxed))
-			return NULL;
-	if (!psi_gen_next(l->gen, rte_pktmbuf_mtod(m, uint8_t *), p)) {
-		rte_pktmbuf_free(m);
-		return NULL;
-	}
-	m->data_len = (uint16_t)p->len;
-	m->pkt_len = p->len;
-	return m;
-}
-
+/* The frame is in its place in the queue, or aside while that is full; there it is lost, unless time does not matter. */
 static void
-put(struct live *l, struct rte_mbuf *m, const struct psi_gen_packet *p, uint64_t now)
+put(struct live *l, const uint8_t *frame, const struct psi_gen_packet *p, uint64_t now)
 {
-	struct mark *k = rte_mbuf_to_priv(m);
+	uint8_t *place;
 
-	k->ts_ns = now;
 	l->sent.offered[p->part]++;
-	while (rte_ring_sp_enqueue(l->queue, m) != 0) {
+	while (!(place = cable_place(&l->queue))) {
 		if (l->pps > 0 || now >= l->until_ns) {
 			l->sent.lost[p->part]++;
 			l->sent.last_loss_ns = now;
-			rte_pktmbuf_free(m);
 			return;
 		}
 		rte_pause();
 		now = now_ns(l);
-		k->ts_ns = now;
 	}
+	if (place != frame)
+		memcpy(place, frame, p->len);
+	cable_send(&l->queue, p->len, now);
 }
 
 static int
@@ -95,20 +87,21 @@ sender(void *arg)
 {
 	struct live *l = arg;
 	uint64_t start = now_ns(l), now = start, n = 0;
+	uint8_t aside[PSI_GEN_FRAME_MAX];
 	struct psi_gen_packet p;
-	struct rte_mbuf *m;
 
-	while ((m = prepare(l, &p))) {
+	while (now < l->until_ns) {
 		uint64_t due = l->pps > 0 ? start + (uint64_t)((double)n * 1e9 / l->pps) : 0;
+		uint8_t *frame = cable_place(&l->queue);
 
+		if (!frame)
+			frame = aside;
+		if (!psi_gen_next(l->gen, frame, &p))
+			break;
 		while ((now = now_ns(l)) < due)
 			rte_pause();
-		if (now >= l->until_ns) {
-			rte_pktmbuf_free(m);
-			break;
-		}
 		l->sent.late_ns = due ? PSI_MAX(l->sent.late_ns, now - due) : 0;
-		put(l, m, &p, now);
+		put(l, frame, &p, now);
 		n++;
 	}
 	atomic_store_explicit(&l->stop, true, memory_order_release);
@@ -130,7 +123,21 @@ on_event(void *ctx, const struct psi_event *e)
 	if (!psi_event_find(&fields, PSI_F_FLOW_END, &v))
 		return;
 	l->told++;
+	l->whole += !(psi_event_find(&fields, PSI_F_TCP_GAPS, &v) && psi_value_u64(&v));
+	psi_event_find(&fields, PSI_F_FLOW_END, &v);
 	hist_add(&l->hist, now_ns(l) - psi_value_u64(&v));
+}
+
+/* As the engine does between turns: app/pinsight/pressure.c. */
+static void
+look(struct live *l, bool full)
+{
+	struct psi_worker *w = l->engine->worker;
+
+	if (!l->shed || (full && ++l->full_cnt % 4))
+		return;
+	if (full || psi_worker_pressed(w))
+		psi_worker_pressure(w, cable_waiting(&l->queue), l->o->ring);
 }
 
 static void
@@ -143,7 +150,7 @@ work(struct live *l)
 	bool last = false;
 
 	for (;;) {
-		unsigned int n = rte_ring_sc_dequeue_burst(l->queue, (void **)m, l->o->burst, NULL);
+		uint16_t n = cable_rx(&l->queue, m, ts, wire, (uint16_t)l->o->burst);
 
 		if (!n) {
 			if (last)
@@ -152,35 +159,86 @@ work(struct live *l)
 			last = atomic_load_explicit(&l->stop, memory_order_acquire);
 			continue;
 		}
-		for (unsigned int i = 0; i < n; i++) {
-			ts[i] = ((struct mark *)rte_mbuf_to_priv(m[i]))->ts_ns;
-			wire[i] = m[i]->pkt_len;
-		}
 		l->idle_tsc += rte_rdtsc() - waits;
-		engine_burst(l->engine, m, ts, wire, (uint16_t)n);
+		engine_burst(l->engine, m, ts, wire, n);
 		l->done += n;
+		look(l, n == l->o->burst);
 		waits = rte_rdtsc();
 	}
+}
+
+/* ---- both in turns ---- */
+
+/* What has come until now. */
+static void
+arrive(struct live *l, uint64_t start, uint64_t *n)
+{
+	uint8_t aside[PSI_GEN_FRAME_MAX];
+	struct psi_gen_packet p;
+
+	for (;;) {
+		uint64_t due =
+			l->pps > 0 ? start + (uint64_t)((double)*n * 1e9 / l->pps) : l->turn_ns;
+		uint8_t *frame = cable_place(&l->queue);
+
+		if (due > l->turn_ns || due >= l->until_ns || (!frame && l->pps == 0))
+			return;
+		if (!frame)
+			frame = aside;
+		if (!psi_gen_next(l->gen, frame, &p))
+			return;
+		put(l, frame, &p, due);
+		(*n)++;
+	}
+}
+
+/* Some bursts at a time, as caches and predictors of a core that does nothing else would have it. */
+static void
+work_in_turns(struct live *l)
+{
+	struct rte_mbuf *m[PSI_WORKER_BURST];
+	uint64_t ts[PSI_WORKER_BURST], start = l->turn_ns, n = 0;
+	uint32_t wire[PSI_WORKER_BURST];
+	uint16_t cnt;
+
+	do {
+		arrive(l, start, &n);
+		l->tsc0 = rte_rdtsc();
+		for (unsigned int i = 0; i < BURSTS_A_TURN; i++) {
+			cnt = cable_rx(&l->queue, m, ts, wire, (uint16_t)l->o->burst);
+			if (cnt)
+				engine_burst(l->engine, m, ts, wire, cnt);
+			l->done += cnt;
+			look(l, cnt == l->o->burst);
+			if (cnt < l->o->burst)
+				break;
+		}
+		l->turn_ns = now_ns(l);
+	} while (cnt || l->turn_ns < l->until_ns);
 }
 
 /* One stretch of time at a rate; returns packets a second that were worked off. */
 static double
 stretch(struct live *l, double pps, double seconds)
 {
-	uint64_t start = now_ns(l);
+	uint64_t start = l->in_turns ? l->turn_ns : now_ns(l);
 
 	memset(&l->sent, 0, sizeof(l->sent));
 	memset(&l->hist, 0, sizeof(l->hist));
-	l->told = l->done = l->idle_tsc = 0;
+	l->told = l->whole = l->done = l->idle_tsc = 0;
 	l->pps = pps;
 	l->until_ns = start + (uint64_t)(seconds * 1e9);
 	l->sent.begun = psi_gen_begun(l->gen);
-	atomic_store_explicit(&l->stop, false, memory_order_relaxed);
-	rte_eal_remote_launch(sender, l, 1);
-	work(l);
-	rte_eal_wait_lcore(1);
+	if (l->in_turns) {
+		work_in_turns(l);
+	} else {
+		atomic_store_explicit(&l->stop, false, memory_order_relaxed);
+		rte_eal_remote_launch(sender, l, 1);
+		work(l);
+		rte_eal_wait_lcore(1);
+	}
 	l->sent.begun = psi_gen_begun(l->gen) - l->sent.begun;
-	return (double)l->done / ((double)(now_ns(l) - start) / 1e9);
+	return (double)l->done / ((double)((l->in_turns ? l->turn_ns : now_ns(l)) - start) / 1e9);
 }
 
 /* ---- reports ---- */
@@ -223,56 +281,98 @@ share(uint64_t part, uint64_t of)
 	return of ? (double)part / (double)of : 0;
 }
 
+/* Packets that the engine dropped by itself, by cause. */
 static void
-report_overload(const struct live *l, double factor, double capacity, double done)
+shed_counts(const struct live *l, uint64_t v[2])
+{
+	const struct psi_stats *st = psi_worker_stats(l->engine->worker);
+
+	v[0] = psi_stat_get(st, PSI_STAT_pkt_drop_shed_bulk);
+	v[1] = psi_stat_get(st, PSI_STAT_pkt_drop_shed_new);
+}
+
+static void
+report_overload(
+	const struct live *l, double factor, double capacity, double done, const uint64_t shed[2])
 {
 	const struct sent *s = &l->sent;
-	double recover = s->last_loss_ns && l->until_ns > s->last_loss_ns
-				 ? l->o->seconds - (double)(l->until_ns - s->last_loss_ns) / 1e9
-				 : 0;
+	uint64_t offered = sum(s->offered);
+	double after = s->last_loss_ns && l->until_ns > s->last_loss_ns
+			       ? l->o->seconds - (double)(l->until_ns - s->last_loss_ns) / 1e9
+			       : 0;
 
 	if (l->o->json)
-		printf("{\"type\": \"overload\", \"factor\": %.3f, \"capacity_pps\": %.0f, \"offered_pps\": %.0f, "
-		       "\"done_pps\": %.0f, \"lost\": %.5f, \"lost_handshake\": %.5f, \"lost_bulk\": %.5f, "
-		       "\"lost_end\": %.5f, \"begun\": %llu, \"told\": %llu, \"last_loss_s\": %.3f, \"p99_us\": %.1f, "
+		printf("{\"type\": \"overload\", \"shed\": %s, \"factor\": %.3f, \"capacity_pps\": %.0f, "
+		       "\"offered_pps\": %.0f, \"done_pps\": %.0f, \"lost\": %.5f, \"lost_handshake\": %.5f, "
+		       "\"lost_bulk\": %.5f, \"lost_end\": %.5f, \"shed_bulk\": %.5f, \"shed_new\": %.5f, "
+		       "\"begun\": %llu, \"told\": %llu, \"whole\": %llu, \"last_loss_s\": %.3f, \"p99_us\": %.1f, "
 		       "\"machine_load\": %.2f}\n",
-			factor, capacity, (double)sum(s->offered) / l->o->seconds, done,
-			share(sum(s->lost), sum(s->offered)),
+			l->shed ? "true" : "false", factor, capacity,
+			(double)offered / l->o->seconds, done, share(sum(s->lost), offered),
 			share(s->lost[PSI_GEN_HANDSHAKE], s->offered[PSI_GEN_HANDSHAKE]),
 			share(s->lost[PSI_GEN_BULK], s->offered[PSI_GEN_BULK]),
 			share(s->lost[PSI_GEN_END], s->offered[PSI_GEN_END]),
-			(unsigned long long)s->begun, (unsigned long long)l->told, recover,
-			(double)hist_at(&l->hist, .99) / 1e3, load_average());
+			share(shed[0], offered), share(shed[1], offered),
+			(unsigned long long)s->begun, (unsigned long long)l->told,
+			(unsigned long long)l->whole, after, (double)hist_at(&l->hist, .99) / 1e3,
+			load_average());
 	else
-		printf("%7.2f %9.3f %9.3f %8.2f %% %8.2f %% %8.2f %% %10llu %10llu %11.1f %10.3f\n",
-			factor, (double)sum(s->offered) / l->o->seconds / 1e6, done / 1e6,
-			100 * share(sum(s->lost), sum(s->offered)),
+		printf("%7.2f %8.3f %8.3f %8.2f %% %8.2f %% %8.2f %% %8.2f %% %8.2f %% %9llu %9llu %9llu %9.1f %9.3f\n",
+			factor, (double)offered / l->o->seconds / 1e6, done / 1e6,
+			100 * share(sum(s->lost), offered),
 			100 * share(s->lost[PSI_GEN_HANDSHAKE], s->offered[PSI_GEN_HANDSHAKE]),
 			100 * share(s->lost[PSI_GEN_BULK], s->offered[PSI_GEN_BULK]),
+			100 * share(shed[0], offered), 100 * share(shed[1], offered),
 			(unsigned long long)s->begun, (unsigned long long)l->told,
-			(double)hist_at(&l->hist, .99) / 1e3, recover);
+			(unsigned long long)l->whole, (double)hist_at(&l->hist, .99) / 1e3, after);
 	fflush(stdout);
+}
+
+static void
+overload_head(const struct live *l, double capacity)
+{
+	printf("overload, %s: it takes %.3f Mpps. What is lost is lost in the queue of %u packets\n"
+	       "%7s %8s %8s %10s %10s %10s %10s %10s %9s %9s %9s %9s %9s\n"
+	       "%7s %8s %8s %10s %10s %10s %10s %10s %9s %9s %9s %9s %9s\n",
+		l->shed ? "the engine drops in its own order" : "the engine drops nothing",
+		capacity / 1e6, l->o->ring, "offered", "Mpps", "Mpps", "lost", "handshake", "bulk",
+		"dropped:", "dropped:", "connect.", "handsh.", "without", "p99 to", "last loss",
+		"/takes", "offered", "done", "", "packets", "packets", "bulk", "new", "begun",
+		"told", "a hole", "ring, us", "after, s");
 }
 
 static void
 overload(struct live *l, double capacity)
 {
 	/* at last as at first: does it recover? */
-	static const double factor[] = {0.5, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 0.5};
+	static const double factor[] = {0.5, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 4.0, 0.5};
+	uint64_t shed[2], before[2];
 
-	if (!l->o->json)
-		printf("overload: it takes %.3f Mpps. What is lost is lost in the queue of %u packets\n"
-		       "%7s %9s %9s %10s %10s %10s %10s %10s %11s %10s\n",
-			capacity / 1e6, l->o->ring, "offered", "Mpps", "Mpps", "lost", "handshake",
-			"bulk", "connect.", "handshakes", "p99 to the", "last loss");
-	if (!l->o->json)
-		printf("%7s %9s %9s %10s %10s %10s %10s %10s %11s %10s\n", "/takes", "offered",
-			"done", "", "packets", "packets", "begun", "told", "ring, us", "after, s");
-	for (size_t i = 0; i < PSI_COUNT(factor); i++) {
-		double done = stretch(l, factor[i] * capacity, l->o->seconds);
+	for (int own = 1; own >= 0; own--) {
+		l->shed = own;
+		if (!l->o->json)
+			overload_head(l, capacity);
+		for (size_t i = 0; i < PSI_COUNT(factor); i++) {
+			double done;
 
-		report_overload(l, factor[i], capacity, done);
+			shed_counts(l, before);
+			done = stretch(l, factor[i] * capacity, l->o->seconds);
+			shed_counts(l, shed);
+			for (int k = 0; k < 2; k++)
+				shed[k] -= before[k];
+			done *= 1 - share(shed[0] + shed[1], l->done);
+			report_overload(l, factor[i], capacity, done, shed);
+		}
 	}
+}
+
+/* Memory is touched for the first time by a page fault of up to a millisecond, which is not what is measured here: all of
+ * it is asked for now, if we may. Then connections begin and end. */
+static void
+warm_up(struct live *l)
+{
+	mlockall(MCL_CURRENT);
+	stretch(l, 0, WARM_S);
 }
 
 /* The median of three short runs as fast as it goes, behind a first one that fills caches and tables. */
@@ -281,7 +381,7 @@ find_capacity(struct live *l, double *idle)
 {
 	double v[3], seconds = PSI_MIN(l->o->seconds, 1.0);
 
-	stretch(l, 0, seconds);
+	warm_up(l);
 	*idle = 0;
 	for (int i = 0; i < 3; i++) {
 		v[i] = stretch(l, 0, seconds);
@@ -295,20 +395,22 @@ open_live(struct live *l, const struct options *o, struct psi_err *err)
 {
 	l->o = o;
 	l->pool = packet_pool("live", 16383 + 2 * o->ring, err);
-	l->queue = rte_ring_create("queue", rte_align32pow2(o->ring + 1), SOCKET_ID_ANY,
-		RING_F_SP_ENQ | RING_F_SC_DEQ);
 	l->gen = psi_gen_open(&o->gen, err);
 	l->engine = calloc(1, sizeof(*l->engine));
 	if (!l->pool || !l->gen)
 		return -ENOMEM;
-	if (!l->queue || !l->engine)
-		return psi_err_set(err, -ENOMEM, "no memory for a queue");
+	if (!l->engine)
+		return psi_err_set(err, -ENOMEM, "no memory for an engine");
+	if (cable_open(&l->queue, o->ring, l->pool, err) != 0)
+		return -ENOMEM;
 	if (engine_open(l->engine, ST_RING, o, 0, err) != 0)
 		return -ENOMEM;
 	l->engine->on_event = on_event;
 	l->engine->ctx = l;
 	l->tsc0 = rte_rdtsc();
 	l->base_ns = o->gen.start_ns;
+	l->in_turns = o->mode == MODE_OVERLOAD;
+	l->turn_ns = l->base_ns;
 	return 0;
 }
 
@@ -320,6 +422,7 @@ close_live(struct live *l, struct psi_err *err)
 	uint64_t sent = sum(l->sent.offered), done = l->done;
 	bool ok = engine_close(l->engine, err);
 
+	cable_close(&l->queue);
 	if (ok && rte_mempool_avail_count(l->pool) != l->pool->size)
 		ok = psi_err_set(err, 0, "packet buffers were not given back");
 	if (ok && o->mode == MODE_TRIAL)
@@ -328,7 +431,6 @@ close_live(struct live *l, struct psi_err *err)
 	else if (ok && !o->json)
 		puts("the ledger balances; no packet buffer is missing\n");
 	psi_gen_close(l->gen);
-	rte_ring_free(l->queue);
 	rte_mempool_free(l->pool);
 	free(l->engine);
 	free(l);
@@ -338,16 +440,18 @@ close_live(struct live *l, struct psi_err *err)
 int
 run_live(const struct options *o, struct psi_err *err)
 {
-	struct live *l = calloc(1, sizeof(*l));
+	struct live *l = aligned_alloc(128, (sizeof(*l) + 127) & ~(size_t)127);
 	double capacity, idle;
 
 	if (!l)
 		return psi_err_set(err, -ENOMEM, "no memory");
-	if (machine.cores < 2 && !o->json)
+	memset(l, 0, sizeof(*l));
+	if (machine.cores < 2 && o->mode != MODE_OVERLOAD && !o->json)
 		puts("one core only: the sender and the engine take turns on it, figures mean little");
 	if (open_live(l, o, err) != 0)
 		return -ENOMEM;
 	if (o->mode == MODE_TRIAL) {
+		warm_up(l);
 		stretch(l, o->rate, o->seconds);
 		return close_live(l, err);
 	}

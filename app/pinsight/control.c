@@ -78,6 +78,8 @@ count_port(struct engine *e, struct engine_port *p)
 
 	if (psi_nic_counters(&p->nic, &c) != 0)
 		return;
+	if (c.missed > p->seen.missed)
+		atomic_store_explicit(&p->lost_ns, clock_ns(&e->clock), memory_order_relaxed);
 	more(&e->stats, PSI_STAT_nic_rx, &p->seen.rx, c.rx);
 	more(&e->stats, PSI_STAT_nic_missed, &p->seen.missed, c.missed);
 	more(&e->stats, PSI_STAT_nic_errors, &p->seen.errors, c.errors);
@@ -92,6 +94,31 @@ look_at_ports(struct engine *e)
 		if (e->port[i].link != -ENODEV)
 			count_port(e, &e->port[i]);
 	}
+}
+
+/* ---- overload ---- */
+
+/* Told when it begins, and when there was none for a second. */
+static void
+look_at_overload(struct engine *e)
+{
+	static const enum psi_stat kind[] = {PSI_STAT_pkt_drop_shed_bulk,
+		PSI_STAT_pkt_drop_shed_fragment, PSI_STAT_pkt_drop_shed_new};
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < e->worker_cnt; i++)
+		for (size_t k = 0; k < PSI_COUNT(kind); k++)
+			sum += psi_stat_get(e->worker[i].stats, kind[k]);
+	if (sum > e->shed_seen && !e->shed_since) {
+		log_warn("overload",
+			"more packets come than the workers can take: what tells least is dropped first, counted as pkt_drop_shed_*");
+		e->shed_since = e->shed_seen + 1;
+	} else if (sum == e->shed_seen && e->shed_since) {
+		log_info("overload", "over: %llu packets were dropped",
+			(unsigned long long)(sum - (e->shed_since - 1)));
+		e->shed_since = 0;
+	}
+	e->shed_seen = sum;
 }
 
 /* ---- the clock ---- */
@@ -195,6 +222,7 @@ engine_run(struct engine *e)
 		second_ns = now;
 		look_at_clock(e);
 		look_at_ports(e);
+		look_at_overload(e);
 		rss_judge(e);
 	}
 	stop(e, sig);

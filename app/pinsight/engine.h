@@ -62,6 +62,8 @@ struct engine_worker {
 	uint64_t turn_ns;   /* when the turn before began */
 	uint64_t busy_ns;   /* on packets, not yet counted */
 	bool turn_busy;
+	bool burst_full;	/* of this turn's bursts one was */
+	uint32_t full_turns;	/* such turns in a row, roughly */
 	uint64_t mark;		/* last one sent to the collector */
 	uint32_t rss_left;	/* packets that are still looked at to judge RSS */
 	_Atomic uint32_t state; /* enum worker_state */
@@ -112,6 +114,7 @@ struct engine_port {
 	struct psi_nic nic;
 	struct psi_nic_config cfg;
 	struct psi_nic_counters seen; /* what was counted of it so far */
+	_Atomic uint64_t lost_ns;     /* when it was last seen to have lost packets */
 	int link;		      /* as last told: -1 not yet */
 	bool gone;
 };
@@ -152,7 +155,8 @@ struct engine {
 	char reload_said[512]; /* result of the last reload */
 	unsigned int launched; /* loops */
 	bool eal_up, pdump, clock_behind;
-	_Atomic bool counted; /* at the end: the ports were looked at once more */
+	uint64_t shed_seen, shed_since; /* overload, as last told */
+	_Atomic bool counted;		/* at the end: the ports were looked at once more */
 	sigset_t stop_signals;
 };
 
@@ -186,6 +190,9 @@ int loop_main(void *loop);
 int worker_open(struct engine_worker *w, struct psi_err *err);
 void worker_close(struct engine_worker *w);
 bool worker_turn(struct engine_worker *w);
+
+/* pressure.c: after each turn; full: packets may still wait. */
+void pressure_turn(struct engine_worker *w, bool full, uint64_t now);
 
 /* lcore_collector.c */
 int collector_open(struct engine_collector *c, struct psi_err *err);

@@ -99,6 +99,7 @@ receive(struct engine_worker *w, uint64_t now)
 		uint16_t n = psi_nic_rx(w->rx[i].nic, w->rx[i].queue, m, BURST, w->stats);
 
 		sum += n;
+		w->burst_full |= n == BURST;
 		if (n && steering)
 			n = steer_split(w, m, n);
 		else if (n && psi_unlikely(w->rss_left))
@@ -120,6 +121,7 @@ take_over(struct engine_worker *w, uint64_t now)
 		uint16_t n = steer_take(w, from, m);
 
 		sum += n;
+		w->burst_full |= n == BURST;
 		if (n)
 			work_on(w, m, n, now);
 	}
@@ -159,6 +161,8 @@ stop_turn(struct engine_worker *w, uint64_t now)
 	uint32_t state = atomic_load_explicit(&w->state, memory_order_relaxed);
 
 	if (state == WORKER_RUNS) {
+		while (psi_worker_pressed(w->w)) /* no more come than are taken below */
+			psi_worker_pressure(w->w, 0, 1);
 		for (unsigned int left = LAST_PACKETS, n; left > 0; left -= PSI_MIN(left, n)) {
 			n = receive(w, now);
 			if (!n)
@@ -199,7 +203,10 @@ worker_turn(struct engine_worker *w)
 	account(w, now);
 	if (psi_unlikely(atomic_load_explicit(&w->e->stop, memory_order_relaxed)))
 		return stop_turn(w, now);
+	w->burst_full = false;
 	busy = receive(w, now) + take_over(w, now) > 0;
+	if (psi_unlikely(w->burst_full || w->full_turns))
+		pressure_turn(w, w->burst_full, now);
 	if (!busy)
 		psi_worker_idle(w->w, now);
 	mark = atomic_load_explicit(&w->e->mark, memory_order_relaxed);

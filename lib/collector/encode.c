@@ -100,6 +100,8 @@ put_tcp(struct psi_event_w *w, const struct psi_rec *r)
 		psi_put_u64(w, PSI_F_TCP_CONFLICT, 1);
 	if (r->tcp.acked_hole)
 		psi_put_u64(w, PSI_F_TCP_ACKED_HOLE, 1);
+	if (r->tcp.shed)
+		psi_put_u64(w, PSI_F_TCP_SHED, 1);
 }
 
 static void

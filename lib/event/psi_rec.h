@@ -86,11 +86,11 @@ struct psi_rec {
 	uint64_t app_bytes[2]; /* application-data payload after the handshake */
 
 	struct {
-		uint8_t first_rst, first_fin;		 /* 1 + enum psi_dir; 0 none */
-		uint8_t syn;				 /* bit per direction: SYN seen */
-		uint8_t midstream, conflict, acked_hole; /* 0 or 1 */
-		uint32_t gaps, retrans, ooo;		 /* both directions together */
-		uint64_t rst_ns, fin_ns;		 /* when; 0 none */
+		uint8_t first_rst, first_fin;		       /* 1 + enum psi_dir; 0 none */
+		uint8_t syn;				       /* bit per direction: SYN seen */
+		uint8_t midstream, conflict, acked_hole, shed; /* 0 or 1 */
+		uint32_t gaps, retrans, ooo;		       /* both directions together */
+		uint64_t rst_ns, fin_ns;		       /* when; 0 none */
 		uint64_t hs_ns; /* last handshake record; 0 none (HANDSHAKE only) */
 	} tcp;
 

@@ -51,3 +51,11 @@ psi_nic_rx(
 			m[i] = whole(m[i], st);
 	return n->copy ? copied(n, m, cnt, st) : cnt;
 }
+
+int
+psi_nic_waiting(const struct psi_nic *n, uint16_t queue)
+{
+	if (psi_unlikely(atomic_load_explicit(&n->gone, memory_order_relaxed)))
+		return 0;
+	return rte_eth_rx_queue_count(n->port, queue);
+}

@@ -93,6 +93,9 @@ void psi_nic_close(struct psi_nic *n);
 uint16_t psi_nic_rx(
 	struct psi_nic *n, uint16_t queue, struct rte_mbuf **m, uint16_t max, struct psi_stats *st);
 
+/* psi_nic_waiting: packets in a queue that were not taken yet; negative where the driver does not count them. Hot. */
+int psi_nic_waiting(const struct psi_nic *n, uint16_t queue);
+
 /* psi_nic_counters: since the start. missed: no descriptor was free; errors: damaged frames; no_mbuf: no buffer was
  * free. 0, or -errno. */
 struct psi_nic_counters {

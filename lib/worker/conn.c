@@ -305,6 +305,16 @@ no_hs_room(struct psi_worker *w, struct conn *c, const struct rte_mbuf *m, const
 	c->client = (int8_t)(b[5] == 1 ? p->sender : !p->sender); /* ClientHello or ServerHello */
 }
 
+/* What is missing of an established connection was dropped here and will not come. */
+static void
+skip_hole(struct psi_worker *w, struct conn *c, unsigned int side, uint32_t seq, uint64_t ts_ns)
+{
+	const struct psi_stream_side *s = &c->stream.side[side];
+
+	if (s->note & PSI_STREAM_STARTED && (int32_t)(seq - s->next) > 0)
+		psi_stream_missing(w->streams, &c->stream, side, s->next, seq - s->next, ts_ns, w);
+}
+
 void
 conn_payload(struct psi_worker *w, struct conn *c, struct rte_mbuf *m, const struct psi_pkt *p,
 	uint64_t ts_ns)
@@ -322,6 +332,8 @@ conn_payload(struct psi_worker *w, struct conn *c, struct rte_mbuf *m, const str
 	}
 	w->cur = c;
 	w->cur_ns = ts_ns;
+	if (psi_unlikely(shed_lately(&w->shed, w->now_ns)) && c->told && c->hs == PSI_POOL_NONE)
+		skip_hole(w, c, p->sender, seg.seq, ts_ns);
 	for (; m && left; m = m->next) {
 		if (off >= m->data_len) {
 			off -= m->data_len;

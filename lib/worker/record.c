@@ -54,7 +54,7 @@ fill_flow(struct psi_rec *r, const struct conn *c, const unsigned int side[2])
 }
 
 static void
-fill_tcp(struct psi_rec *r, const struct conn *c, const unsigned int side[2])
+fill_tcp(struct psi_worker *w, struct psi_rec *r, const struct conn *c, const unsigned int side[2])
 {
 	unsigned int note = 0;
 
@@ -75,6 +75,9 @@ fill_tcp(struct psi_rec *r, const struct conn *c, const unsigned int side[2])
 	r->tcp.midstream = !r->tcp.syn;
 	r->tcp.conflict = (note & PSI_STREAM_CONFLICT) != 0;
 	r->tcp.acked_hole = (note & PSI_STREAM_ACKED_HOLE) != 0;
+	if (psi_unlikely(w->shed.last_ns >= c->start_ns))
+		r->tcp.shed =
+			shed_since(&w->shed, psi_flow_hash(w->flows, &c->first.tuple), c->start_ns);
 	if (c->first_rst)
 		r->tcp.rst_ns = c->rst_ns[c->first_rst - 1];
 	if (c->first_fin)
@@ -265,7 +268,7 @@ record_make(struct psi_worker *w, struct conn *c, unsigned int kind, enum psi_re
 	r->worker = w->cfg.id;
 	r->client_by = by;
 	fill_flow(r, c, side);
-	fill_tcp(r, c, side);
+	fill_tcp(w, r, c, side);
 	if (h && c->is_tls) {
 		note_sides(&h->tls, c, side);
 		if (h->tls.client < 0) /* bits and alerts so far stand by side: now by direction */

@@ -200,7 +200,8 @@ thin_packet(struct psi_worker *w, struct psi_flow *f, const struct rte_mbuf *m,
 		return false;
 	if (psi_unlikely(ts_ns < w->ms_ns)) /* of an earlier millisecond than the worker's */
 		return false;
-	if ((int32_t)(p->tcp_ack - peer_high) > 0 && word >> pkts_at(!side) & MASK(PKTS_BITS))
+	if ((int32_t)(p->tcp_ack - peer_high) > 0 && word >> pkts_at(!side) & MASK(PKTS_BITS) &&
+		!shed_lately(&w->shed, w->now_ns))
 		return false;
 	if (p->payload_len) { /* in turn, or within the record at hand: then it is not looked at */
 		if ((at && at != lag) || p->payload_len > SEG_MAX)

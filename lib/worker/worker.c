@@ -10,7 +10,7 @@
 #define HS_AHEAD   3 /* and for what these point to */
 
 /* What each result of the decoder counts as. */
-static const enum psi_stat rc_stat[PSI_NET_RC_CNT] = {
+static const enum psi_stat rc_stat[SHED_RC_CNT] = {
 	[PSI_NET_TCP] = PSI_STAT_pkt_tcp,
 	[PSI_NET_UDP] = PSI_STAT_pkt_udp,
 	[PSI_NET_FRAGMENT] = PSI_STAT_pkt_fragment,
@@ -19,6 +19,9 @@ static const enum psi_stat rc_stat[PSI_NET_RC_CNT] = {
 	[PSI_NET_SHORT] = PSI_STAT_pkt_drop_short,
 	[PSI_NET_MALFORMED] = PSI_STAT_pkt_drop_malformed,
 	[PSI_NET_DEPTH] = PSI_STAT_pkt_drop_depth,
+	[SHED_BULK] = PSI_STAT_pkt_drop_shed_bulk,
+	[SHED_FRAGMENT] = PSI_STAT_pkt_drop_shed_fragment,
+	[SHED_NEW] = PSI_STAT_pkt_drop_shed_new,
 };
 
 /* How a flow ended that is only waiting to be forgotten. */
@@ -265,6 +268,17 @@ tcp_packet(
 	return followed(w, f, m, p, w->hash[i], ts_ns, wire_len);
 }
 
+/* Too many come: true when this one goes no further. */
+static __attribute__((noinline)) bool
+shed(struct psi_worker *w, const struct rte_mbuf *m, unsigned int i)
+{
+	unsigned int rc = shed_tcp(&w->shed, m, &w->pkt[i], w->hash[i], w->now_ns);
+
+	if (rc)
+		w->rc[i] = (uint8_t)rc;
+	return rc;
+}
+
 /* One frame decoded; a fragment is held, or answered with the datagram that it completed, in its place. */
 static void
 decode(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m, unsigned int i)
@@ -275,6 +289,8 @@ decode(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m, unsigned i
 		m[i]->data_len, m[i]->pkt_len, w->cfg.identity, p);
 	if (psi_unlikely(p->note & PSI_PKT_CUT))
 		psi_stat_inc(&w->stats, PSI_STAT_pkt_truncated);
+	if (psi_unlikely(w->rc[i] == PSI_NET_FRAGMENT && w->shed.level > SHED_SHARES))
+		w->rc[i] = SHED_FRAGMENT;
 	while (psi_unlikely(w->rc[i] == PSI_NET_FRAGMENT) && m[i]) {
 		m[i] = psi_frag_put(w->frags, m[i], p, w->now_ns);
 		if (m[i])
@@ -284,6 +300,8 @@ decode(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m, unsigned i
 	}
 	if (w->rc[i] == PSI_NET_TCP) {
 		w->hash[i] = psi_flow_hash(w->flows, &p->tuple);
+		if (psi_unlikely(w->shed.level) && shed(w, m[i], i))
+			return;
 		psi_flow_prefetch(w->flows, w->hash[i]);
 	}
 }

@@ -10,6 +10,7 @@
 #include "psi_tls_skim.h"
 #include "psi_tls_start.h"
 #include "psi_worker.h"
+#include "shed.h"
 
 #define TCP_FIN 1
 #define TCP_SYN 2
@@ -163,6 +164,7 @@ struct psi_worker {
 	struct psi_flow *likely[PSI_WORKER_BURST]; /* the entry, unless the tag deceives */
 	uint8_t rc[PSI_WORKER_BURST];
 	uint32_t followed; /* packets of it so far, or of the last one, whose flow is not thin */
+	struct shed shed;
 	/* Memory of tables and pools, for close. */
 	struct {
 		void *p;

@@ -72,8 +72,14 @@ def live():
     check(row["type"] == "latency" and row["events"] > 0, "latency: %s" % rows)
     check(0 < row["p50_us"] <= row["p90_us"] <= row["p99_us"] <= row["p999_us"] <= row["max_us"], "percentiles: %s" % row)
     rows = [r for r in run("overload", "--seconds", "0.1", "--live", "100") if r["type"] == "overload"]
-    check([r["factor"] for r in rows] == [0.5, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 0.5], "overload: %s" % rows)
-    check(all(0 <= r["lost"] <= 1 and r["done_pps"] > 0 for r in rows), "overload: %s" % rows)
+    check([r["factor"] for r in rows] == [0.5, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 4, 0.5] * 2, "overload: %s" % rows)
+    check([r["shed"] for r in rows] == [True] * 11 + [False] * 11, "overload: %s" % rows)
+    check(all(0 <= r["lost"] <= 1 and r["done_pps"] >= 0 for r in rows), "overload: %s" % rows)
+    check(all(r["shed_bulk"] == r["shed_new"] == 0 for r in rows if not r["shed"]), "overload: %s" % rows)
+    # at four times, both ways, most of the packets go, and at the end of an overload no others
+    for r in (rows[9], rows[20]):
+        check(r["lost"] + r["shed_bulk"] + r["shed_new"] > 0.5, "overload: %s" % r)
+    check(rows[9]["shed_bulk"] > rows[9]["shed_new"], "order: %s" % rows[9])
     row = run("ring", "--packets", "5k", "--reps", "3")[-1]
     check(row["type"] == "ring" and row["event_bytes"] > 500 and row["ring_ns"] > 0, "ring: %s" % row)
 

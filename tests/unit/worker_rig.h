@@ -21,6 +21,7 @@ struct told {
 	uint64_t flow_id;
 	unsigned int class;
 	uint64_t rst; /* 1: a reset is told */
+	bool shed;
 	char subject[128];
 };
 
@@ -81,6 +82,7 @@ rig_on_event(void *ctx, const struct psi_event *e)
 	if (psi_event_find(&f, PSI_F_CLASS, &v))
 		t->class = (unsigned int)psi_value_u64(&v);
 	t->rst = psi_event_find(&f, PSI_F_TCP_RST, &v);
+	t->shed = psi_event_find(&f, PSI_F_TCP_SHED, &v);
 }
 
 static inline uint32_t

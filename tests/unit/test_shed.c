@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a worker drops under pressure, and in which order. The depth of the queue is made up; packets are written by hand
+ * (RFC 791, 9293, 5246, 8446); what must pass and what must go is what docs/design/overload.md promises. */
+#include "psi_unit.h"
+
+#include "worker_pvt.h"
+#include "worker_rig.h"
+
+enum { ROOM = 1024, FLOWS = 200 };
+
+static struct rig rig;
+
+static const uint8_t client_hello[] = {
+	22, 3, 1, 0, 45, 1, 0, 0, 41, 3, 3, [43] = 0, 0, 2, 0xc0, 0x2f, 1, 0};
+static const uint8_t server_hello[] = {22, 3, 3, 0, 42, 2, 0, 0, 38, 3, 3, [43] = 0, 0xc0, 0x2f, 0};
+static const uint8_t done[] = {22, 3, 3, 0, 4, 14, 0, 0, 0};
+static const uint8_t finished[] = {20, 3, 3, 0, 1, 1, 22, 3, 3, 0, 40, [50] = 0};
+static const uint8_t alert[] = {21, 3, 3, 0, 2, 1, 0};
+static const uint8_t alert13[24] = {23, 3, 3, 0, 19};
+static const uint8_t record[] = {23, 3, 3, 0x10, 0, 1, 2, 3, 4, 5}; /* of 4096 bytes */
+static const uint8_t small[] = {23, 3, 3, 0, 5, 1, 2, 3, 4, 5};
+static const uint8_t middle[100] = {1, 2, 3};
+
+static int
+suite_init(void)
+{
+	return !rig_eal();
+}
+
+static int
+suite_fini(void)
+{
+	return rte_eal_cleanup();
+}
+
+static void
+begin(void)
+{
+	rig_defaults(&rig);
+	CU_ASSERT_FATAL(rig_open(&rig, true));
+}
+
+static void
+end(void)
+{
+	CU_ASSERT(rig_close(&rig));
+}
+
+static void
+press(uint32_t waiting, unsigned int times)
+{
+	while (times--)
+		psi_worker_pressure(rig.worker, waiting, ROOM);
+}
+
+static uint64_t
+bulk(void)
+{
+	return rig_stat(&rig, PSI_STAT_pkt_drop_shed_bulk);
+}
+
+static uint64_t
+fresh(void)
+{
+	return rig_stat(&rig, PSI_STAT_pkt_drop_shed_new);
+}
+
+/* One packet of many connections: of how many it was dropped as bulk, and as new. */
+static void
+all_send(uint8_t flags, const void *data, uint32_t len, uint64_t *as_bulk, uint64_t *as_new)
+{
+	uint64_t b = bulk(), n = fresh();
+
+	for (uint16_t port = 1; port <= FLOWS; port++)
+		rig_tcp(&rig, port, true, flags, 101, 501, data, len);
+	*as_bulk = bulk() - b;
+	*as_new = fresh() - n;
+}
+
+/* ---- levels ---- */
+
+static void
+test_half_full(void)
+{
+	uint32_t level = 0;
+
+	for (int i = 0; i < 1000; i++)
+		level = shed_level(level, 128); /* a burst may fill half of a queue */
+	CU_ASSERT_EQUAL(level, 0);
+	CU_ASSERT(shed_level(0, 140) > 0);
+	CU_ASSERT(shed_level(0, 140) < SHED_SHARES);
+	CU_ASSERT_EQUAL(shed_level(0, 208), SHED_SHARES);
+	/* never a connection while there is bulk to drop, however long it lasts */
+	for (int i = 0; i < 1000; i++)
+		level = shed_level(level, 223);
+	CU_ASSERT_EQUAL(level, SHED_SHARES);
+}
+
+static void
+test_nearly_full(void)
+{
+	uint32_t level = 0, before;
+
+	for (int i = 0; i < 100; i++) {
+		before = level;
+		level = shed_level(level, 256);
+		CU_ASSERT(level >= before && level <= SHED_LEVEL_MAX);
+	}
+	CU_ASSERT_EQUAL(level, SHED_LEVEL_MAX);
+	level = shed_level(0, 256);
+	CU_ASSERT(level >= SHED_SHARES &&
+		  level <= SHED_SHARES + 4); /* a pause costs few connections */
+}
+
+static void
+test_recovery(void)
+{
+	uint32_t level = SHED_LEVEL_MAX, steps = 0, before;
+
+	for (; level; steps++) {
+		before = level;
+		level = shed_level(level, 0);
+		CU_ASSERT_FATAL(level < before);
+		CU_ASSERT(
+			level >= SHED_SHARES || before <= SHED_SHARES + 1); /* connections first */
+		if (before <= SHED_SHARES && before > 4)
+			CU_ASSERT(level >= before / 2); /* in steps, or it would swing */
+	}
+	CU_ASSERT(steps < 40); /* "within a few bursts": a step is one */
+}
+
+/* ---- packets ---- */
+
+static void
+test_order(void)
+{
+	uint64_t b, n;
+
+	begin();
+	press(ROOM * 13 / 16, 1); /* all bulk */
+	all_send(ACK, NULL, 0, &b, &n);
+	CU_ASSERT(b == FLOWS && n == 0);
+	all_send(ACK, middle, sizeof(middle), &b, &n);
+	CU_ASSERT(b == FLOWS && n == 0);
+	all_send(ACK, record, sizeof(record), &b, &n);
+	CU_ASSERT(b == FLOWS && n == 0);
+	all_send(ACK, small, sizeof(small), &b, &n);
+	CU_ASSERT(b == FLOWS && n == 0);
+	all_send(ACK, alert, sizeof(alert), &b, &n);
+	CU_ASSERT(b == 0 && n == 0);
+	all_send(ACK, alert13, sizeof(alert13), &b, &n);
+	CU_ASSERT(b == 0 && n == 0);
+	all_send(SYN, NULL, 0, &b, &n);
+	CU_ASSERT(b == 0 && n == 0);
+	all_send(ACK, client_hello, sizeof(client_hello), &b, &n);
+	CU_ASSERT(b == 0 && n == 0);
+	press(ROOM, 100); /* all there is, but ends */
+	all_send(SYN, NULL, 0, &b, &n);
+	CU_ASSERT(b == 0 && n == FLOWS);
+	all_send(ACK, client_hello, sizeof(client_hello), &b, &n);
+	CU_ASSERT(b == 0 && n == FLOWS);
+	all_send(FIN | ACK, NULL, 0, &b, &n);
+	CU_ASSERT(b == 0 && n == 0);
+	all_send(RST, NULL, 0, &b, &n);
+	CU_ASSERT(b == 0 && n == 0);
+	all_send(ACK, alert, sizeof(alert), &b, &n);
+	CU_ASSERT(b == 0 && n == 0);
+	end();
+}
+
+/* A share of the connections, and of one connection everything or nothing, in both directions. */
+static void
+test_share(void)
+{
+	uint64_t b, n, once, before;
+
+	begin();
+	press(ROOM * 21 / 32, 1); /* 168 of 256: half of the bulk */
+	all_send(ACK, middle, sizeof(middle), &once, &n);
+	CU_ASSERT(once > FLOWS / 4 && once < FLOWS * 3 / 4);
+	all_send(ACK, middle, sizeof(middle), &b, &n);
+	CU_ASSERT_EQUAL(b, once);
+	for (uint16_t port = 1; port <= FLOWS; port++) {
+		before = bulk();
+		rig_tcp(&rig, port, true, ACK, 101, 501, middle, sizeof(middle));
+		once = bulk() - before;
+		rig_tcp(&rig, port, false, ACK, 501, 101, middle, sizeof(middle));
+		CU_ASSERT_EQUAL(bulk() - before, 2 * once);
+	}
+	end();
+}
+
+/* The later segments of a handshake begin with no record; they are no bulk until application data flows. */
+static void
+test_guard(void)
+{
+	begin();
+	press(ROOM * 13 / 16, 1);
+	rig_tcp(&rig, 7, true, SYN, 100, 0, NULL, 0);
+	rig_tcp(&rig, 7, false, ACK, 501, 101, server_hello, sizeof(server_hello));
+	rig_tcp(&rig, 7, false, ACK, 548, 101, middle, sizeof(middle));
+	CU_ASSERT_EQUAL(bulk(), 0);
+	rig_tcp(&rig, 7, false, ACK, 648, 101, record, sizeof(record));
+	rig_tcp(&rig, 7, false, ACK, 658, 101, middle, sizeof(middle));
+	CU_ASSERT_EQUAL(bulk(), 2);
+	rig_tcp(&rig, 8, true, SYN, 100, 0, NULL, 0); /* not TLS: protected for so long only */
+	for (uint32_t i = 0; i < 100; i++)
+		rig_tcp(&rig, 8, true, ACK, 101 + 100 * i, 501, middle, sizeof(middle));
+	CU_ASSERT_EQUAL(bulk(), 2 + 100 - SHED_GUARDED);
+	end();
+}
+
+/* Frames that carry no TCP. */
+static void
+test_others(void)
+{
+	uint8_t udp[60] = {
+		0x45, 0, 0, 60, [8] = 64, [9] = 17, [12] = 192, 0, 2, 1, 198, 51, 100, 1};
+	uint8_t piece[60] = {
+		0x45, 0, 0, 60, [6] = 0x20, 0, 64, 6, [12] = 192, 0, 2, 1, 198, 51, 100, 1};
+
+	begin();
+	press(ROOM, 1);
+	rig_frame(&rig, PSI_LINK_RAW, udp, sizeof(udp), sizeof(udp), 0);
+	CU_ASSERT_EQUAL(rig_stat(&rig, PSI_STAT_pkt_udp), 1);
+	rig_frame(&rig, PSI_LINK_RAW, piece, sizeof(piece), sizeof(piece), 0);
+	CU_ASSERT_EQUAL(rig_stat(&rig, PSI_STAT_pkt_drop_shed_fragment), 1);
+	end();
+}
+
+/* ---- what is told ---- */
+
+static void
+establish(uint16_t port)
+{
+	rig_tcp(&rig, port, true, SYN, 100, 0, NULL, 0);
+	rig_tcp(&rig, port, false, SYN | ACK, 500, 101, NULL, 0);
+	rig_tcp(&rig, port, true, ACK, 101, 501, client_hello, sizeof(client_hello));
+	rig_tcp(&rig, port, false, ACK, 501, 151, server_hello, sizeof(server_hello));
+	rig_tcp(&rig, port, false, ACK, 548, 151, done, sizeof(done));
+	rig_tcp(&rig, port, true, ACK, 151, 557, finished, sizeof(finished));
+	rig_tcp(&rig, port, false, ACK, 557, 202, finished, sizeof(finished));
+	rig_tcp(&rig, port, true, ACK, 202, 608, small, sizeof(small));
+	rig_tcp(&rig, port, false, ACK, 608, 212, small, sizeof(small));
+}
+
+/* Bulk of an established connection goes; behind it, its records are found again, its alert and its end are told, and
+ * nothing is waited for: no early segment is held. */
+static void
+test_followed_on(void)
+{
+	begin();
+	establish(9);
+	press(ROOM * 13 / 16, 1);
+	for (uint32_t i = 0; i < 10; i++)
+		rig_tcp(&rig, 9, false, ACK, 618 + 100 * i, 212, middle, sizeof(middle));
+	CU_ASSERT_EQUAL(bulk(), 10);
+	press(0, 40);
+	CU_ASSERT(!psi_worker_pressed(rig.worker));
+	rig_tcp(&rig, 9, false, ACK, 1618, 212, small, sizeof(small));
+	CU_ASSERT_EQUAL(rig_stat(&rig, PSI_STAT_stream_gap), 1);
+	CU_ASSERT_EQUAL(rig_stat(&rig, PSI_STAT_stream_gap_bytes), 1000);
+	CU_ASSERT_EQUAL(rig_stat(&rig, PSI_STAT_seg_early), 0);
+	CU_ASSERT_EQUAL(psi_stream_held(rig.worker->streams), 0);
+	rig_tcp(&rig, 9, false, ACK, 1628, 212, small,
+		sizeof(small)); /* in turn again: no other gap */
+	rig_tcp(&rig, 9, true, ACK, 212, 1638, alert, sizeof(alert));
+	rig_tcp(&rig, 9, true, FIN | ACK, 219, 1638, NULL, 0);
+	rig_tcp(&rig, 9, false, FIN | ACK, 1638, 220, NULL, 0);
+	CU_ASSERT_EQUAL(rig_stat(&rig, PSI_STAT_stream_gap), 1);
+	end();
+	CU_ASSERT_EQUAL(rig.sum[PSI_STAT_flow_closed_fin], 1);
+	CU_ASSERT_EQUAL_FATAL(rig.event_cnt, 1);
+	CU_ASSERT(rig.event[0].shed);
+}
+
+/* A connection that begins when all is over says nothing of it. */
+static void
+test_not_marked(void)
+{
+	begin();
+	press(ROOM * 13 / 16, 1);
+	rig_tcp(&rig, 10, false, ACK, 618, 212, middle, sizeof(middle));
+	press(0, 40);
+	establish(11);
+	end();
+	CU_ASSERT_EQUAL_FATAL(rig.event_cnt, 1);
+	CU_ASSERT(!rig.event[0].shed);
+}
+
+static CU_TestInfo tests[] = {
+	{"half of a queue is for bursts, most of the rest costs bulk", test_half_full},
+	{"a queue that stays nearly full costs connections, a pause does not", test_nearly_full},
+	{"recovery, step by step and soon", test_recovery},
+	{"bulk, then new connections, never ends", test_order},
+	{"a connection is dropped or kept", test_share},
+	{"a handshake is no bulk", test_guard},
+	{"what carries no TCP", test_others},
+	{"followed on behind what was dropped", test_followed_on},
+	{"only who may have lost something says so", test_not_marked},
+	CU_TEST_INFO_NULL,
+};
+
+CU_SuiteInfo psi_unit_suites[] = {
+	{.pName = "shed", .pInitFunc = suite_init, .pCleanupFunc = suite_fini, .pTests = tests},
+	CU_SUITE_INFO_NULL,
+};
