@@ -45,9 +45,11 @@ ROWS = [
      "load": 0.3, "revision": "r1"},
     {"type": "latency", "part": "latency", "load": 0.8, "capacity_pps": 3e6, "events": 5000, "lost": 0, "p50_us": 10, "p90_us": 20,
      "p99_us": 900, "p999_us": 2000, "max_us": 3000, "sender_late_us": 5, "revision": "r1"},
-    *[{"type": "overload", "part": "overload", "factor": f, "capacity_pps": 1e6, "offered_pps": f * 1e6, "done_pps": min(f, 1) * 1e6,
+    *[{"type": "overload", "part": "overload", "shed": s, "shed_bulk": 0.1 * s, "shed_new": 0, "whole": 8, "factor": f, "capacity_pps": 1e6, "offered_pps": f * 1e6, "done_pps": min(f, 1) * 1e6,
        "lost": max(0, 1 - 1 / f), "lost_handshake": 0, "lost_bulk": 0.1, "lost_end": 0, "begun": 10, "told": 9, "last_loss_s": 1,
-       "p99_us": 5, "revision": "r1"} for f in (0.5, 1, 2, 0.5)],
+       "p99_us": 5, "revision": "r1"} for s in (True, False) for f in (0.5, 1, 2, 0.5)],
+    {"type": "profile", "part": "profile", "what": "https", "function": "psi_net_decode", "share": 0.25, "samples": 4000, "revision": "r1"},
+    {"type": "part", "part": "overload", "seconds": 1.0, "stolen": 0.03, "revision": "r1"},
     *[{"type": "reader", "part": "compare", "capture": "handshakes", "program": p, "packets": 1000, "reps": 3,
        "packets_per_cpu_s": r, "mib": 50, "revision": "r1"} for p, r in (("pinsight", 1.2e6), ("ndpiReader", 1e5))],
     {"type": "vdev", "part": "compare", "program": "testpmd rxonly", "packets_per_cpu_s": 5e6, "to_receive": 0.9, "revision": "r1"},
@@ -84,6 +86,7 @@ with tempfile.TemporaryDirectory() as d:
         lines = [line for line in text.splitlines() if line.startswith("|") and what in line and row in line]
         check(lines, "no row '%s ... %s'" % (what, row))
     check("Some CPU, 4 cores" in text and "2026-12-01" in text and "revision r1" in text, "machine: " + text[600:900])
+    check("`psi_net_decode` 25 %" in text and "the hypervisor took up to 3 %" in text, "profile, noise: " + text[-600:])
     for name in os.listdir(folder) if os.path.isdir(folder) else []:
         check("(page/%s)" % name in text, name + " is not shown")
 print("%d faults" % faults)
