@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "flow_pvt.h"
 
+#include <stdatomic.h>
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -267,6 +269,15 @@ all_came_home(struct psi_flow_table *t, uint32_t b)
 		tags->way[__builtin_ctz(mask)] = TAG_FREE;
 }
 
+/* Only the owner writes, so that no locked addition is needed. */
+static inline void
+count_alive(struct psi_flow_table *t, int by)
+{
+	uint32_t n = atomic_load_explicit(&t->alive, memory_order_relaxed);
+
+	atomic_store_explicit(&t->alive, n + (uint32_t)by, memory_order_relaxed);
+}
+
 void
 psi_flow_free(struct psi_flow_table *t, struct psi_flow *f)
 {
@@ -278,7 +289,7 @@ psi_flow_free(struct psi_flow_table *t, struct psi_flow *f)
 	PSI_ASSERT(f->state != PSI_FLOW_FREE, "a flow is freed once");
 	set_state(t, i, PSI_FLOW_FREE, 0);
 	t->tags[b].way[i % WAYS] = at_home ? TAG_FREE : TAG_LEFT;
-	t->alive--;
+	count_alive(t, -1);
 	if (stranger && !has_strangers(&t->states[b]))
 		all_came_home(t, b);
 }
@@ -440,7 +451,7 @@ psi_flow_get(struct psi_flow_table *t, const struct psi_tuple *key, uint32_t has
 	if (b != home)
 		some_left(t, home);
 	bring_forward(t, b, due_of(t, f));
-	t->alive++;
+	count_alive(t, 1);
 	*made = true;
 	return f;
 }
@@ -473,5 +484,5 @@ psi_flow_buckets(const struct psi_flow_table *t)
 uint32_t
 psi_flow_alive(const struct psi_flow_table *t)
 {
-	return t->alive;
+	return atomic_load_explicit(&t->alive, memory_order_relaxed);
 }

@@ -40,7 +40,8 @@ struct psi_flow_table {
 	struct tags *tags;
 	struct states *states;
 	uint32_t *due; /* low 32 bits of milliseconds >> DUE_SHIFT */
-	uint32_t bucket_cnt, alive;
+	uint32_t bucket_cnt;
+	_Atomic uint32_t alive; /* written by the owner alone; telemetry reads it */
 	uint64_t key[KEY_CNT];
 	uint64_t now_ms;   /* the latest that was heard of */
 	uint32_t age_next; /* the bucket that psi_flow_age looks at next */

@@ -212,7 +212,7 @@ struct psi_flow *psi_flow_at(struct psi_flow_table *t, uint32_t i);
 uint32_t psi_flow_next(const struct psi_flow_table *t, uint32_t i);
 
 /* psi_flow_buckets: how many there are, 32 flows each: a round of psi_flow_age.
- * psi_flow_alive: entries in use, closed ones included. */
+ * psi_flow_alive: entries in use, closed ones included. Any thread. */
 uint32_t psi_flow_buckets(const struct psi_flow_table *t);
 uint32_t psi_flow_alive(const struct psi_flow_table *t);
 

@@ -76,10 +76,6 @@ def live():
     check([r["shed"] for r in rows] == [True] * 11 + [False] * 11, "overload: %s" % rows)
     check(all(0 <= r["lost"] <= 1 and r["done_pps"] >= 0 for r in rows), "overload: %s" % rows)
     check(all(r["shed_bulk"] == r["shed_new"] == 0 for r in rows if not r["shed"]), "overload: %s" % rows)
-    # at four times, both ways, most of the packets go, and at the end of an overload no others
-    for r in (rows[9], rows[20]):
-        check(r["lost"] + r["shed_bulk"] + r["shed_new"] > 0.5, "overload: %s" % r)
-    check(rows[9]["shed_bulk"] > rows[9]["shed_new"], "order: %s" % rows[9])
     row = run("ring", "--packets", "5k", "--reps", "3")[-1]
     check(row["type"] == "ring" and row["event_bytes"] > 500 and row["ring_ns"] > 0, "ring: %s" % row)
 
