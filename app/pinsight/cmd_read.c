@@ -25,6 +25,7 @@
 #define EAL_MEM_MB   32 /* for fragments */
 #define QUEUE_BYTES  (4u << 20)
 #define OVERRIDE_MAX 64
+#define OUT_BYTES    (256u << 10) /* written at once, from files */
 
 struct run {
 	bool json, all, quiet, failed_only;
@@ -449,6 +450,7 @@ cmd_read(int argc, char **argv)
 	struct run r = {.identity = PSI_NET_ID_DEFAULT};
 	struct psi_err err = {""};
 	int rc = parse(&r, argc, argv);
+	bool live = false;
 
 	if (rc)
 		return rc == 'h' ? EXIT_DONE : rc;
@@ -458,6 +460,11 @@ cmd_read(int argc, char **argv)
 		close_engine(&r);
 		return EXIT_TROUBLE;
 	}
+	/* What comes by standard input may be happening now, and is told sooner. */
+	for (int i = optind; i < argc; i++)
+		live |= strcmp(argv[i], "-") == 0;
+	if (!live && !isatty(STDOUT_FILENO))
+		setvbuf(stdout, NULL, _IOFBF, OUT_BYTES);
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	for (int i = optind; i < argc && !interrupted; i++)
