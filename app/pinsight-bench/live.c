@@ -22,7 +22,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define BURSTS_A_TURN 4
+#define BURSTS_A_TURN 8
 #define WARM_S	      2.5 /* a connection is told of two seconds after its end */
 
 /* Written by the core that sends, read when it is done. */

@@ -75,9 +75,7 @@ fill_tcp(struct psi_worker *w, struct psi_rec *r, const struct conn *c, const un
 	r->tcp.midstream = !r->tcp.syn;
 	r->tcp.conflict = (note & PSI_STREAM_CONFLICT) != 0;
 	r->tcp.acked_hole = (note & PSI_STREAM_ACKED_HOLE) != 0;
-	if (psi_unlikely(w->shed.last_ns >= c->start_ns))
-		r->tcp.shed =
-			shed_since(&w->shed, psi_flow_hash(w->flows, &c->first.tuple), c->start_ns);
+	r->tcp.shed = shed_since(&w->shed, &c->first.tuple, c->start_ns);
 	if (c->first_rst)
 		r->tcp.rst_ns = c->rst_ns[c->first_rst - 1];
 	if (c->first_fin)

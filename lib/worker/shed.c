@@ -65,24 +65,25 @@ enum kind {
 };
 
 static enum kind
-kind_of(const struct rte_mbuf *m, const struct psi_pkt *p)
+kind_of(uint8_t tcp_flags, const uint8_t *b, uint32_t cap, uint32_t len)
 {
-	const uint8_t *b = rte_pktmbuf_mtod_offset(m, const uint8_t *, p->payload_off);
+	uint32_t record;
 
-	if (p->tcp_flags & (TCP_FIN | TCP_RST))
+	if (tcp_flags & (TCP_FIN | TCP_RST))
 		return KIND_END;
-	if (p->tcp_flags & TCP_SYN)
+	if (tcp_flags & TCP_SYN)
 		return KIND_START;
-	if (p->payload_cap < 5 || p->payload_off + 5u > m->data_len || b[1] != 3 || b[2] > 4)
+	if (cap < 5 || b[1] != 3 || b[2] > 4)
 		return KIND_MIDDLE;
+	record = (uint32_t)b[3] << 8 | b[4];
 	switch (b[0]) { /* a TLS record header (RFC 8446 section 5.1) */
 	case PSI_CT_CHANGE_CIPHER_SPEC:
 	case PSI_CT_HANDSHAKE: return KIND_START;
 	case PSI_CT_ALERT: return KIND_END;
 	case PSI_CT_APPLICATION_DATA:
-		return (b[3] << 8 | b[4]) == ALERT_13		  ? KIND_END
-		       : p->payload_len < (b[3] << 8 | b[4]) + 5u ? KIND_BULK
-								  : KIND_MIDDLE;
+		if (record == ALERT_13)
+			return KIND_END;
+		return len < record + 5 ? KIND_BULK : KIND_MIDDLE;
 	default: return KIND_MIDDLE;
 	}
 }
@@ -107,12 +108,32 @@ guarded(struct shed *s, uint32_t hash, enum kind kind)
 }
 _Static_assert(SHED_GUARDED < 64, "six bits");
 
-unsigned int
-shed_tcp(struct shed *s, const struct rte_mbuf *m, const struct psi_pkt *p, uint32_t hash,
-	uint64_t now_ns)
+/* The same for both directions; of IPv6 the last four bytes of an address do. */
+static uint32_t
+hash_of(const struct shed *s, uint32_t a, uint32_t b, uint16_t port_a, uint16_t port_b)
+{
+	uint64_t x = (uint64_t)(a ^ b) << 32 | (a + b),
+		 y = (uint64_t)(port_a ^ port_b) << 32 | (uint32_t)(port_a + port_b);
+	unsigned __int128 v = (unsigned __int128)(x + s->key[0]) * (y + s->key[1]);
+	uint64_t h = ((uint64_t)v ^ (uint64_t)(v >> 64)) * 0x9e3779b97f4a7c15u;
+
+	return (uint32_t)(h >> 32);
+}
+
+static uint32_t
+hash_of_tuple(const struct shed *s, const struct psi_tuple *t)
+{
+	uint32_t a, b;
+
+	memcpy(&a, t->addr[0] + 12, sizeof(a));
+	memcpy(&b, t->addr[1] + 12, sizeof(b));
+	return hash_of(s, a, b, t->port[0], t->port[1]);
+}
+
+static unsigned int
+judge(struct shed *s, enum kind kind, uint32_t hash, uint64_t now_ns)
 {
 	uint32_t share = hash % SHED_SHARES;
-	enum kind kind = kind_of(m, p);
 	bool handshake;
 
 	if (kind == KIND_END)
@@ -122,4 +143,72 @@ shed_tcp(struct shed *s, const struct rte_mbuf *m, const struct psi_pkt *p, uint
 		return 0;
 	s->last_ns = s->share_ns[share] = now_ns;
 	return handshake ? SHED_NEW : SHED_BULK;
+}
+
+/* Where things are in a plain frame: Ethernet, IPv4 without options, TCP. */
+enum {
+	ETHER_TYPE = 12,
+	IP = 14,
+	IP_LEN = 16,
+	IP_FRAG = 20,
+	IP_PROTO = 23,
+	IP_ADDR = 26,
+	TCP = 34,
+	TCP_OFF = 46,
+	TCP_BITS = 47,
+	PLAIN_MIN = 54
+};
+
+static bool
+is_plain(const uint8_t *p, uint32_t len)
+{
+	return len >= PLAIN_MIN && p[ETHER_TYPE] == 8 && !p[ETHER_TYPE + 1] && p[IP] == 0x45 &&
+	       p[IP_PROTO] == 6 && !(p[IP_FRAG] & 0x3f) && !p[IP_FRAG + 1];
+}
+
+static uint16_t
+be16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+unsigned int
+shed_plain(struct shed *s, const struct rte_mbuf *m, uint64_t now_ns)
+{
+	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t off, end, addr[2];
+
+	s->judged = false;
+	if (!is_plain(p, m->data_len))
+		return 0;
+	off = TCP + (p[TCP_OFF] >> 4) * 4u;
+	end = IP + be16(p + IP_LEN);
+	if (off < PLAIN_MIN || end < off || m->data_len < off)
+		return 0; /* the decoder says what is wrong */
+	s->judged = true;
+	memcpy(addr, p + IP_ADDR, sizeof(addr));
+	return judge(s, kind_of(p[TCP_BITS], p + off, PSI_MIN(end, m->data_len) - off, end - off),
+		hash_of(s, addr[0], addr[1], be16(p + TCP), be16(p + TCP + 2)), now_ns);
+}
+
+unsigned int
+shed_tcp(struct shed *s, const struct rte_mbuf *m, const struct psi_pkt *p, uint64_t now_ns)
+{
+	uint32_t cap = p->payload_off < m->data_len
+			       ? PSI_MIN(p->payload_cap, m->data_len - p->payload_off)
+			       : 0;
+
+	if (s->judged)
+		return 0;
+	return judge(s,
+		kind_of(p->tcp_flags, rte_pktmbuf_mtod_offset(m, const uint8_t *, p->payload_off),
+			cap, p->payload_len),
+		hash_of_tuple(s, &p->tuple), now_ns);
+}
+
+bool
+shed_since(const struct shed *s, const struct psi_tuple *t, uint64_t start_ns)
+{
+	return psi_unlikely(s->last_ns && s->last_ns >= start_ns) &&
+	       s->share_ns[hash_of_tuple(s, t) % SHED_SHARES] >= start_ns;
 }

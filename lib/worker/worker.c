@@ -270,9 +270,19 @@ tcp_packet(
 
 /* Too many come: true when this one goes no further. */
 static __attribute__((noinline)) bool
-shed(struct psi_worker *w, const struct rte_mbuf *m, unsigned int i)
+shed(struct psi_worker *w, enum psi_link link, const struct rte_mbuf *m, unsigned int i)
 {
-	unsigned int rc = shed_tcp(&w->shed, m, &w->pkt[i], w->hash[i], w->now_ns);
+	unsigned int rc = link == PSI_LINK_ETHERNET ? shed_plain(&w->shed, m, w->now_ns) : 0;
+
+	if (rc)
+		w->rc[i] = (uint8_t)rc;
+	return rc;
+}
+
+static __attribute__((noinline)) bool
+shed_decoded(struct psi_worker *w, const struct rte_mbuf *m, unsigned int i)
+{
+	unsigned int rc = shed_tcp(&w->shed, m, &w->pkt[i], w->now_ns);
 
 	if (rc)
 		w->rc[i] = (uint8_t)rc;
@@ -285,6 +295,8 @@ decode(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m, unsigned i
 {
 	struct psi_pkt *p = &w->pkt[i];
 
+	if (psi_unlikely(w->shed.level) && shed(w, link, m[i], i))
+		return;
 	w->rc[i] = (uint8_t)psi_net_decode(link, rte_pktmbuf_mtod(m[i], const uint8_t *),
 		m[i]->data_len, m[i]->pkt_len, w->cfg.identity, p);
 	if (psi_unlikely(p->note & PSI_PKT_CUT))
@@ -299,9 +311,9 @@ decode(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m, unsigned i
 				m[i]->pkt_len, w->cfg.identity, p);
 	}
 	if (w->rc[i] == PSI_NET_TCP) {
-		w->hash[i] = psi_flow_hash(w->flows, &p->tuple);
-		if (psi_unlikely(w->shed.level) && shed(w, m[i], i))
+		if (psi_unlikely(w->shed.level) && shed_decoded(w, m[i], i))
 			return;
+		w->hash[i] = psi_flow_hash(w->flows, &p->tuple);
 		psi_flow_prefetch(w->flows, w->hash[i]);
 	}
 }
