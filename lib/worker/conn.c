@@ -5,6 +5,8 @@
 
 #include <rte_prefetch.h>
 
+#define HOLE_MAX (1u << 24) /* what the stream takes at once */
+
 /* So that the begin of a thin flow is told, roughly, though it does not remember it: every mark_step-th of all, and
  * every second of them forgotten when there are too many. */
 static void
@@ -311,8 +313,14 @@ skip_hole(struct psi_worker *w, struct conn *c, unsigned int side, uint32_t seq,
 {
 	const struct psi_stream_side *s = &c->stream.side[side];
 
-	if (s->note & PSI_STREAM_STARTED && (int32_t)(seq - s->next) > 0)
-		psi_stream_missing(w->streams, &c->stream, side, s->next, seq - s->next, ts_ns, w);
+	while (s->note & PSI_STREAM_STARTED && (int32_t)(seq - s->next) > 0) {
+		uint32_t from = s->next;
+
+		psi_stream_missing(w->streams, &c->stream, side, from,
+			PSI_MIN(seq - from, HOLE_MAX), ts_ns, w);
+		if (s->next == from)
+			break;
+	}
 }
 
 void

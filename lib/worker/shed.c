@@ -89,7 +89,8 @@ kind_of(uint8_t tcp_flags, const uint8_t *b, uint32_t cap, uint32_t len)
 }
 
 /* Whether the packet is of a handshake: begun by a SYN or a handshake record, over with the first record that does not
- * fit into a packet, and after so many packets in any case. Two connections that meet in one place: the later one has
+ * fit into a packet, which passes (data tell that a handshake is over: without them its state would stay, and cost more
+ * than the packet), and after so many packets in any case. Two connections that meet in one place: the later one has
  * it. */
 static bool
 guarded(struct shed *s, uint32_t hash, enum kind kind)
@@ -104,7 +105,7 @@ guarded(struct shed *s, uint32_t hash, enum kind kind)
 		*g = 0;
 	else
 		(*g)--;
-	return kind != KIND_BULK;
+	return true;
 }
 _Static_assert(SHED_GUARDED < 64, "six bits");
 

@@ -44,6 +44,7 @@ enum {
 		32768, /* how far back an acknowledgment is taken to be: half of the window below */
 	WINDOW = 65535,
 	SEG_MAX = 65535,
+	GAP_MAX = 1 << 24, /* dropped by ourselves: a larger one is a surprise */
 };
 
 static inline struct thin_side *
@@ -163,14 +164,14 @@ count(struct psi_worker *w, struct psi_flow *f, const struct psi_pkt *p, uint64_
 	return true;
 }
 
-/* Payload that goes beyond the record at hand, which ends `at` bytes into it: there are headers. */
+/* Payload that goes beyond the record at hand, which ends `at` bytes into it: there are headers. lost: where is not known. */
 static __attribute__((noinline)) bool
 headers(struct psi_worker *w, struct psi_flow *f, const struct rte_mbuf *m, const struct psi_pkt *p,
-	uint64_t ts_ns, uint32_t wire_len)
+	uint64_t ts_ns, uint32_t wire_len, uint32_t at, uint8_t lost)
 {
 	uint64_t v = side_of(w, f, 0)[p->sender].dir;
-	uint32_t len = p->payload_len, at = f->user[p->sender] - p->tcp_seq, lag;
-	struct psi_tls_skim_side skim = {.lost = (uint8_t)(v >> LOST_AT)};
+	struct psi_tls_skim_side skim = {.lost = lost};
+	uint32_t len = p->payload_len, lag;
 
 	if (p->payload_cap != len || p->payload_off + len > m->data_len)
 		return false;
@@ -180,6 +181,42 @@ headers(struct psi_worker *w, struct psi_flow *f, const struct rte_mbuf *m, cons
 		return false;
 	return count(w, f, p, ts_ns, wire_len, v, p->tcp_seq + len + lag, lag, skim.lost,
 		(uint32_t)skim.app_bytes);
+}
+
+static void
+count_gap(struct psi_worker *w, struct psi_flow *f, uint32_t gap)
+{
+	struct thin_more more = more_read(w, f);
+
+	if (more.gaps < MASK(GAPS_BITS)) /* tcp.shed says that counts are too small */
+		more.gaps++;
+	more_write(w, f, &more);
+	psi_stat_inc(&w->stats, PSI_STAT_stream_gap);
+	psi_stat_add(&w->stats, PSI_STAT_stream_gap_bytes, gap);
+}
+
+/* Under overload packets were dropped here: what comes behind them is not waited for. If it is within the record at hand,
+ * its end is still known. A flow that became a conn for it would cost several times what dropping its packets had saved,
+ * and the overload would keep itself alive. */
+static __attribute__((noinline)) bool
+behind_shed(struct psi_worker *w, struct psi_flow *f, const struct rte_mbuf *m,
+	const struct psi_pkt *p, uint64_t ts_ns, uint32_t wire_len)
+{
+	uint64_t v = side_of(w, f, 0)[p->sender].dir;
+	uint32_t next = f->user[p->sender], lag = (uint32_t)(v >> LAG_AT & MASK(LAG_BITS));
+	uint32_t at = next - p->tcp_seq, gap = p->tcp_seq - next;
+	uint8_t lost = (uint8_t)(v >> LOST_AT);
+
+	if (!shed_lately(&w->shed, w->now_ns) || p->payload_len > SEG_MAX)
+		return false;
+	if (at && at < lag)
+		return p->payload_len > at ? headers(w, f, m, p, ts_ns, wire_len, at, lost)
+					   : count(w, f, p, ts_ns, wire_len, v, next,
+						     at - p->payload_len, lost, 0);
+	if (!gap || gap > GAP_MAX || !headers(w, f, m, p, ts_ns, wire_len, 0, 1))
+		return false;
+	count_gap(w, f, gap);
+	return true;
 }
 
 bool
@@ -205,9 +242,9 @@ thin_packet(struct psi_worker *w, struct psi_flow *f, const struct rte_mbuf *m,
 		return false;
 	if (p->payload_len) { /* in turn, or within the record at hand: then it is not looked at */
 		if ((at && at != lag) || p->payload_len > SEG_MAX)
-			return false;
+			return behind_shed(w, f, m, p, ts_ns, wire_len);
 		if (p->payload_len > at)
-			return headers(w, f, m, p, ts_ns, wire_len);
+			return headers(w, f, m, p, ts_ns, wire_len, at, (uint8_t)(v >> LOST_AT));
 		lag = at - p->payload_len;
 	}
 	return count(w, f, p, ts_ns, wire_len, v, next, lag, (uint32_t)(v >> LOST_AT), 0);
@@ -228,7 +265,7 @@ excess_of(const struct conn *c, unsigned int side)
 }
 
 static bool
-side_fits(const struct conn *c, unsigned int side)
+side_fits(const struct psi_worker *w, const struct conn *c, unsigned int side)
 {
 	const struct psi_stream_side *s = &c->stream.side[side], *peer = &c->stream.side[!side];
 	const struct psi_tls_skim_side *k = &c->skim.side[side];
@@ -239,16 +276,19 @@ side_fits(const struct conn *c, unsigned int side)
 		return false;
 	if (s->early_cnt || s->hole_ns || k->hdr_have || k->alert_cnt)
 		return false;
-	if (peer->note & PSI_STREAM_STARTED && (int32_t)(s->ack - peer->high) > 0)
+	if (peer->note & PSI_STREAM_STARTED && (int32_t)(s->ack - peer->high) > 0 &&
+		!shed_lately(&w->shed, w->now_ns))
 		return false;
 	return c->pkts[side] < MASK(PKTS_BITS) && app_of(c, side) <= (int64_t)1 << 40 &&
 	       dir_fits((int64_t)c->bytes[side], excess_of(c, side), s->next - s->high);
 }
 
 static bool
-counts_fit(const struct psi_stream_side *a, const struct psi_stream_side *b)
+counts_fit(const struct psi_worker *w, const struct psi_stream_side *a,
+	const struct psi_stream_side *b)
 {
-	return (uint64_t)a->gap_cnt + b->gap_cnt <= MASK(GAPS_BITS) &&
+	return ((uint64_t)a->gap_cnt + b->gap_cnt <= MASK(GAPS_BITS) ||
+		       shed_lately(&w->shed, w->now_ns)) &&
 	       a->retrans + b->retrans <= (int)MASK(RETRANS_BITS) &&
 	       a->ooo + b->ooo <= (int)MASK(OOO_BITS);
 }
@@ -262,8 +302,8 @@ fits(const struct psi_worker *w, const struct conn *c)
 		return false;
 	return c->last_ns / 1000000u == w->now_ms && (uint32_t)w->now_ms == c->flow->last_ms &&
 	       (c->id & MASK(48)) <= MASK(40) &&
-	       counts_fit(&c->stream.side[0], &c->stream.side[1]) && side_fits(c, 0) &&
-	       side_fits(c, 1);
+	       counts_fit(w, &c->stream.side[0], &c->stream.side[1]) && side_fits(w, c, 0) &&
+	       side_fits(w, c, 1);
 }
 
 /* Writes c into entry and arrays. What does not fit is cut: that of a flow that could not be woken. */
@@ -295,7 +335,8 @@ pack(struct psi_worker *w, const struct conn *c)
 		.id_high = (uint8_t)(c->id >> 32),
 		.client = (unsigned int)(c->client + 1) & 3,
 		.syn_side = (unsigned int)(c->syn_side + 1) & 3,
-		.gaps = (a->gap_cnt + b->gap_cnt) & MASK(GAPS_BITS),
+		.gaps = (uint32_t)PSI_MIN((uint64_t)a->gap_cnt + b->gap_cnt, MASK(GAPS_BITS)) &
+			MASK(GAPS_BITS),
 		.retrans = (unsigned int)(a->retrans + b->retrans) & MASK(RETRANS_BITS),
 		.ooo = (unsigned int)(a->ooo + b->ooo) & MASK(OOO_BITS),
 		.note = {a->note, b->note},

@@ -272,7 +272,11 @@ tcp_packet(
 static __attribute__((noinline)) bool
 shed(struct psi_worker *w, enum psi_link link, const struct rte_mbuf *m, unsigned int i)
 {
-	unsigned int rc = link == PSI_LINK_ETHERNET ? shed_plain(&w->shed, m, w->now_ns) : 0;
+	unsigned int rc = 0;
+
+	w->shed.judged = false;
+	if (link == PSI_LINK_ETHERNET)
+		rc = shed_plain(&w->shed, m, w->now_ns);
 
 	if (rc)
 		w->rc[i] = (uint8_t)rc;
