@@ -205,7 +205,7 @@ worker_turn(struct engine_worker *w)
 		return stop_turn(w, now);
 	w->burst_full = false;
 	busy = receive(w, now) + take_over(w, now) > 0;
-	if (psi_unlikely(w->burst_full || w->full_turns))
+	if (psi_unlikely(w->burst_full || w->full_turns || psi_worker_pressed(w->w)))
 		pressure_turn(w, w->burst_full, now);
 	if (!busy)
 		psi_worker_idle(w->w, now);
