@@ -24,18 +24,6 @@ chain_of(struct psi_worker *w, const struct hs *h, enum psi_dir dir)
 	return h->chain[dir] == PSI_POOL_NONE ? NULL : psi_pool_at(&w->chains, h->chain[dir]);
 }
 
-/* Gives back a reference that nobody else knows of: the collector has none of this mbuf, so no other thread counts. */
-static void
-let_go(struct rte_mbuf *m)
-{
-	uint16_t cnt = rte_mbuf_refcnt_read(m);
-
-	if (cnt > 1)
-		rte_mbuf_refcnt_set(m, (uint16_t)(cnt - 1));
-	else
-		rte_pktmbuf_free_seg(m);
-}
-
 static void
 chain_free(struct psi_worker *w, struct hs *h, enum psi_dir dir, bool release)
 {
@@ -45,7 +33,7 @@ chain_free(struct psi_worker *w, struct hs *h, enum psi_dir dir, bool release)
 		return;
 	w->chain_segs -= c->seg_cnt;
 	for (uint16_t i = 0; release && i < c->seg_cnt; i++)
-		let_go(c->seg[i].ref);
+		rte_pktmbuf_free_seg(c->seg[i].ref);
 	psi_pool_give(&w->chains, h->chain[dir]);
 	h->chain[dir] = PSI_POOL_NONE;
 }
@@ -99,8 +87,12 @@ cert_data(void *ctx, enum psi_dir dir, const uint8_t *p, uint32_t len)
 		return;
 	/* What the parser writes itself, around the bare certificate of SSLv2, is gone when this call returns. */
 	if (!in_mbuf(w->cur_ref, p)) {
-		PSI_ASSERT(!c->seg_cnt && c->head_len + len <= sizeof(c->head),
-			"the parser puts a few bytes in front and none behind");
+		if (c->seg_cnt ||
+			c->head_len + len >
+				sizeof(c->head)) { /* two messages mixed up: sides were taken for each other */
+			c->cut = 1;
+			return;
+		}
 		memcpy(c->head + c->head_len, p, len);
 		c->head_len = (uint8_t)(c->head_len + len);
 		c->len += len;
