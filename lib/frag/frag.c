@@ -398,7 +398,7 @@ pull_up(struct rte_mbuf *m)
 	}
 }
 
-/* put_room_before: bytes that are lent (a capture's) have no room behind them. An mbuf that has goes in front; with
+/* put_room_before: bytes that are lent (a capture's) have no room behind them, or that of a trailer that was cut off. An mbuf that has goes in front; with
  * none left the datagram stays as it is, and is seen as far as its first piece goes. */
 static struct rte_mbuf *
 put_room_before(struct rte_mbuf *m)
@@ -450,6 +450,9 @@ add(struct psi_frag *f, uint32_t i, struct rte_mbuf *m, const struct psi_pkt *pk
 	return NULL;
 }
 
+/* What a transport header and what is looked at behind it may take. */
+#define HEADERS_MAX 256
+
 /* finish: a datagram whose first header is longer than the others' may still not fit its length field. */
 static struct rte_mbuf *
 finish(struct psi_frag *f, struct rte_mbuf *whole, bool v6)
@@ -457,7 +460,7 @@ finish(struct psi_frag *f, struct rte_mbuf *whole, bool v6)
 	if (whole->pkt_len > UINT16_MAX + (v6 ? sizeof(struct rte_ipv6_hdr) : 0))
 		return drop(f, whole, PSI_STAT_pkt_drop_frag_malformed);
 	psi_stat_inc(f->stats, PSI_STAT_frag_joined);
-	if (!rte_pktmbuf_tailroom(whole))
+	if (whole->next && rte_pktmbuf_tailroom(whole) < HEADERS_MAX)
 		whole = put_room_before(whole);
 	pull_up(whole);
 	return whole;
