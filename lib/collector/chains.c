@@ -409,6 +409,7 @@ chains_add(struct chains *s, const struct psi_handoff_chain *m)
 	p = slot(s, m->key);
 	c->hash_next = NULL;
 	*p = c;
+	s->uses++;
 	link_newest(s, c);
 	s->cnt++;
 }

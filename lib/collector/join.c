@@ -8,6 +8,29 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+/* Sizes in units, and the longest. */
+static const uint8_t size_class[] = {8, 12, 18};
+_Static_assert(JOIN_SIZES > 19 && JOIN_SIZES < 256, "the longest is longer than those");
+
+static uint32_t
+class_of(uint32_t units)
+{
+	for (unsigned int i = 0; i < PSI_COUNT(size_class); i++)
+		if (units <= size_class[i])
+			return size_class[i];
+	return JOIN_SIZES - 1;
+}
+
+static uint32_t
+class_sum(void)
+{
+	uint32_t sum = JOIN_SIZES - 1;
+
+	for (unsigned int i = 0; i < PSI_COUNT(size_class); i++)
+		sum += size_class[i];
+	return sum;
+}
+
 int
 joins_open(struct joins *s, uint32_t max, struct psi_stats *stats)
 {
@@ -15,9 +38,10 @@ joins_open(struct joins *s, uint32_t max, struct psi_stats *stats)
 	s->max = max;
 	for (s->bucket_cnt = 1024; s->bucket_cnt < max && s->bucket_cnt < 1u << 31;)
 		s->bucket_cnt *= 2;
-	/* what as many of the longest take, however sizes come and go */
+	/* room for so many of each class: those that were freed stay what they are, and whoever sends many of one class
+	 * must not leave too little for another */
 	s->slab_max = (uint32_t)PSI_MIN(
-		UINT32_MAX, 1 + (uint64_t)max / (JOIN_SLAB / JOIN_UNIT / JOIN_SIZES));
+		UINT32_MAX, 1 + (uint64_t)max * class_sum() / (JOIN_SLAB / JOIN_UNIT - JOIN_SIZES));
 	s->bucket = calloc(s->bucket_cnt, sizeof(*s->bucket));
 	return s->bucket ? 0 : -ENOMEM;
 }
@@ -93,11 +117,12 @@ reuse(struct joins *s, uint32_t n)
 	return j;
 }
 
-/* Memory for a record of that length: one of that size that was freed, a new one, or a longer one that was freed. */
+/* Memory for a record of that length: one of that class that was freed, a new one, or a longer one that was freed. */
 static struct join *
 room(struct joins *s, uint32_t rec_len)
 {
-	uint32_t n = (uint32_t)(offsetof(struct join, rec) + rec_len + JOIN_UNIT - 1) / JOIN_UNIT;
+	uint32_t n = class_of(
+		(uint32_t)(offsetof(struct join, rec) + rec_len + JOIN_UNIT - 1) / JOIN_UNIT);
 	struct join *j = reuse(s, n);
 
 	if (!j)
@@ -137,7 +162,7 @@ joins_put(struct joins *s, const struct psi_rec *r)
 	j->flow_id = r->flow_id;
 	j->trust_generation = 0;
 	j->who.known = false;
-	j->hash_next = NULL;
+	j->hash_next = *p;
 	*p = j;
 	j->newer = NULL;
 	j->older = s->newest;
