@@ -316,6 +316,8 @@ test_every_order(void)
 		begin(4), every_order(&c, 1500, two, 2), end();
 		c.pad = 6;
 		begin(4), every_order(&c, 99, ends, 4), end();
+		begin(4), every_order(&c, 33, tiny, 5),
+			end(); /* room of 6 bytes where the trailer was */
 		c.vlan = 5;
 		c.vni = 77;
 		begin(4), every_order(&c, 99, ends, 4), end();
