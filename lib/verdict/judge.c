@@ -24,17 +24,19 @@ when(bool condition, uint64_t bit)
 	return condition ? bit : 0;
 }
 
-/* What remains of a row when what the pair itself put there is taken out. */
-struct mass {
-	float ok, ref;
-};
-
 static struct mass
 mass(const struct row *r)
 {
-	return r ? (struct mass){r->ok, r->ref} : (struct mass){0};
+	return r ? r->own : (struct mass){0};
 }
 
+static struct mass
+other(const struct row *r)
+{
+	return r ? r->other : (struct mass){0};
+}
+
+/* What remains of a row when what the pair itself put there is taken out. */
 static struct mass
 less(struct mass a, struct mass b)
 {
@@ -150,7 +152,7 @@ weigh(struct opinion *o)
 		o->prob[c] /= all;
 }
 
-/* How often it refused, and whether the stack is one that uses nothing. all: the stack and domains. */
+/* How often it refused, and whether the stack is one that uses nothing. all: of the stack, with domains. */
 static uint64_t
 of_attempts(enum how how, const struct row *leaf, const struct row *all)
 {
@@ -158,8 +160,8 @@ of_attempts(enum how how, const struct row *leaf, const struct row *all)
 	bool complete = quiet && how <= HOW_LEFT;
 
 	return when(again, SIG(again)) | when(!again && quiet, SIG(once)) |
-	       when(complete && all && all->ok <= SOME && all->tries_ref <= SOME &&
-			       all->ref > MONITOR,
+	       when(complete && all && all->other.ok <= SOME && all->tries_ref <= SOME &&
+			       all->other.ref > MONITOR,
 		       SIG(uses_nothing));
 }
 
@@ -178,7 +180,7 @@ of_host(struct psi_population *p, const struct level *host, struct mass near, st
 static float
 part(float one, const struct row *all)
 {
-	return !all || all->ref <= 0 ? 1 : fminf(one / all->ref, 1);
+	return mass(all).ref <= 0 ? 1 : fminf(one / all->own.ref, 1);
 }
 
 /* Whether there was anything to compare with. That a stack accepts what looks alike from other hosts does not make a pin:
@@ -214,16 +216,16 @@ pop_judge_rows(struct psi_population *p, const struct psi_pop_who *id, const str
 	near = less(mass(at.client), own);
 	far = less(mass(at.everyone), mass(at.client));
 	kin = less(mass(at.kin), own);
-	kinds = less(mass(at.kinds), share(p, at.kin));
+	kinds = less(other(at.everyone), share(p, at.kin));
 	iss_own = less(mass(iss.stack), own);
-	o->vote = majority(at.kinds, kinds, pop_vote_of(how, fault), share(p, at.kin).ref);
-	o->said = majority(at.kinds, mass(at.kinds), VOTE_CNT, 0);
+	o->vote = majority(at.everyone, kinds, pop_vote_of(how, fault), share(p, at.kin).ref);
+	o->said = majority(at.everyone, other(at.everyone), VOTE_CNT, 0);
 	o->signals =
 		of_refusal(how, fault) | of_others(near, far, kin, kinds) |
-		of_issuer(id, iss_own, less(mass(iss.client), mass(iss.stack)), mass(iss.domains)) |
+		of_issuer(id, iss_own, less(mass(iss.client), mass(iss.stack)), other(iss.stack)) |
 		of_votes(o->vote);
 	o->signals |= when(own.ok > SOME, SIG(accepts_here));
-	o->signals |= of_host(p, &rows->host, near, far) | of_attempts(how, at.leaf, iss.reached);
+	o->signals |= of_host(p, &rows->host, near, far) | of_attempts(how, at.leaf, iss.all);
 	o->signals |= when(
 		kinds.ok <= SOME && near.ok <= SOME && far.ok <= SOME &&
 			less(mass(rows->host.everyone), share(p, rows->host.leaf)).ok <= SOME,

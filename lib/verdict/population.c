@@ -12,7 +12,15 @@ static void
 add(struct row *r, bool ok, float worth)
 {
 	if (r)
-		*(ok ? &r->ok : &r->ref) += worth;
+		*(ok ? &r->own.ok : &r->own.ref) += worth;
+}
+
+/* The same of what it counts beside. */
+static void
+add_other(struct row *r, bool ok, float worth)
+{
+	r->counts_other = true;
+	*(ok ? &r->other.ok : &r->other.ref) += worth;
 }
 
 static float
@@ -48,9 +56,9 @@ count_level(struct psi_population *p, struct level *l, bool ok, enum vote vote)
 	add(l->everyone, ok, w);
 	add(l->client, ok, w);
 	add(l->kin, ok, w);
-	add(l->kinds, ok, kind);
+	add_other(l->everyone, ok, kind);
 	if (!ok && vote < VOTE_CNT)
-		l->kinds->vote[vote] += kind;
+		l->everyone->vote[vote] += kind;
 	mark(p, l->kin, ok);
 }
 
@@ -82,9 +90,9 @@ count(struct psi_population *p, const struct psi_pop_who *id, const struct flow_
 	at.everyone->tries_ref += !ok;
 	add(iss->pair, ok, 1);
 	add(iss->host, ok, 1);
-	add(iss->domains, ok, worth(p, iss->domain, ok));
-	add(iss->reached, ok, worth(p, iss->reach, ok));
-	iss->reached->tries_ref += !ok && !unused;
+	add_other(iss->stack, ok, worth(p, iss->domain, ok));
+	add_other(iss->all, ok, worth(p, iss->reach, ok));
+	iss->all->tries_ref += !ok && !unused;
 	mark(p, iss->domain, ok);
 	mark(p, iss->reach, ok);
 	count_level(p, &at, ok, vote);
@@ -111,7 +119,7 @@ count_issuer(struct psi_population *p, const struct psi_pop_flow *f, const struc
 	pop_rows_foreign(p, id, &domain, &all);
 	add(all, true, worth(p, domain, true));
 	mark(p, domain, true);
-	pop_cases_issuer(p, f, id, all->ok);
+	pop_cases_issuer(p, f, id, all->own.ok);
 }
 
 /* Data went both ways on a connection of this stack to this host just now, resumed or not. */

@@ -49,21 +49,32 @@ enum signal {
 _Static_assert(SIG_CNT <= 64, "signals are bits of one word");
 #define SIG(sym) (1ull << SIG_##sym)
 
-/* A relation of somebody to something, counted. ok, ref: how many different ones of whatever is one level below accept or
- * refuse, each weighing 1 when it last did and half of that a half-life later. 64 bytes. */
+/* How many accept and how many refuse, each weighing 1 when it last did and half of that a half-life later. */
+struct mass {
+	float ok, ref;
+};
+
+/* A relation of somebody to something, counted. 64 bytes. */
 struct row {
-	uint64_t at_ns;		/* as of when the masses are */
-	uint64_t ok_ns, ref_ns; /* what is counted once above: when last; 0 never */
-	uint64_t used_ns; /* leaf: last time that data went both ways, resumed sessions included */
-	uint64_t try_ns;  /* leaf: the attempt that was counted last */
-	float ok, ref;	  /* leaf, pair, host: of flows */
+	uint64_t at_ns;	 /* as of when what is counted is */
+	struct mass own; /* of whatever is one level below; leaf, pair, host: of flows */
+	float tries_ok,
+		tries_ref; /* leaf: distinct attempts; else refusals: everyone, certain ones: all */
 	union {
-		struct {
-			float tries_ok, tries_ref; /* leaf: distinct attempts, aged */
+		struct {			/* of what is counted once in another row */
+			uint64_t ok_ns, ref_ns; /* when last; 0 never */
+			uint64_t
+				used_ns; /* leaf: last time that data went both ways, resumed sessions included */
+			uint64_t try_ns; /* leaf: the attempt that was counted last */
 		};
-		float vote[VOTE_CNT]; /* kinds: of ref, what they say */
+		struct { /* of a row that counts something else, too; aged once it does */
+			struct mass other; /* everyone: kinds; stack, all: domains */
+			float vote
+				[VOTE_CNT]; /* everyone: of the kinds that refuse, what they say */
+		};
 	};
 	uint32_t check; /* the lower half of its key */
+	bool counts_other;
 };
 _Static_assert(sizeof(struct row) == 64, "a row is a cache line");
 
@@ -153,26 +164,25 @@ pop_mix(uint64_t a, uint64_t b)
 struct level {
 	union {
 		struct {
-			struct row *leaf;     /* this stack on this client */
-			struct row *everyone; /* any stack on any client */
-			struct row *client;   /* any stack on this client */
-			struct row *kin;      /* this stack on any client */
+			struct row *leaf; /* this stack on this client */
 			struct row
-				*kinds; /* any stack, each counted once on however many clients */
+				*everyone; /* any stack on any client; other: kinds, a stack counted
+						 once on however many clients */
+			struct row *client; /* any stack on this client */
+			struct row *kin;    /* this stack on any client */
 		};
-		struct row *row[5];
+		struct row *row[4];
 	};
 };
 /* The rows about an issuer. */
 struct issuer_rows {
-	struct row *stack, *client;
-	struct row *all;     /* the stack at any issuer */
-	struct row *domain;  /* the stack, the issuer and one domain */
-	struct row *domains; /* the stack and the issuer: domains, each counted once */
-	struct row *reach;   /* the stack and one domain, whatever the issuer */
-	struct row *reached; /* the stack: domains in all; tries_ref: refusals that are certain */
-	struct row *pair;    /* the stack and the host under this issuer */
-	struct row *host;    /* anybody and the host under it */
+	struct row *stack; /* other: domains, each counted once */
+	struct row *client;
+	struct row *all;    /* the stack at any issuer; other: domains, each counted once */
+	struct row *domain; /* the stack, the issuer and one domain */
+	struct row *reach;  /* the stack and one domain, whatever the issuer */
+	struct row *pair;   /* the stack and the host under this issuer */
+	struct row *host;   /* anybody and the host under it */
 };
 /* All rows of a flow; those of at are those of host when what was shown is not visible. */
 struct flow_rows {

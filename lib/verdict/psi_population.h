@@ -52,7 +52,7 @@ struct psi_finding {
 
 struct psi_population_config {
 	uint32_t
-		row_max; /* counted relations, 72 bytes each; a pair of stack and host takes up to 12 */
+		row_max; /* counted relations, 72 bytes each; a pair of stack and host takes up to 10 */
 	uint32_t case_max;     /* refused pairs, and findings, whose names are kept: 1 KB each */
 	uint64_t half_life_ns; /* in which what was seen loses half of its weight */
 	uint64_t retry_ns;     /* attempts of a stack at a host within it count once */
@@ -104,7 +104,7 @@ struct psi_pop_who {
 };
 
 /* Where the relations of a flow are kept, worked out a while before they are needed. */
-#define PSI_POP_ROWS 19
+#define PSI_POP_ROWS 15
 struct psi_pop_ahead {
 	struct psi_pop_who who;
 	uint64_t key[PSI_POP_ROWS + 1]; /* and of the lengths of the host's certificates */

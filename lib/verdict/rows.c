@@ -15,14 +15,11 @@ enum relation {
 	REL_EVERYONE,
 	REL_CLIENT,
 	REL_KIN,
-	REL_KINDS,
 	REL_STACK_ISSUER,
 	REL_CLIENT_ISSUER,
 	REL_STACK_ALL,
 	REL_DOMAIN,
-	REL_DOMAINS,
 	REL_REACH,
-	REL_REACHED,
 	REL_ISSUER_DOMAIN,
 	REL_ISSUER,
 	REL_SHAPE,
@@ -74,9 +71,15 @@ age(struct psi_population *p, struct row *r)
 	r->at_ns = p->now_ns;
 	if (left == 1)
 		return;
-	r->ok *= left;
-	r->ref *= left;
-	for (int v = 0; v < VOTE_CNT; v++) /* the tries too: they share the place */
+	r->own.ok *= left;
+	r->own.ref *= left;
+	r->tries_ok *= left;
+	r->tries_ref *= left;
+	if (!r->counts_other)
+		return;
+	r->other.ok *= left;
+	r->other.ref *= left;
+	for (int v = 0; v < VOTE_CNT; v++)
 		r->vote[v] *= left;
 }
 
@@ -181,7 +184,7 @@ row_of(struct psi_population *p, uint64_t key, bool make)
 
 static void
 level_keys(
-	const struct psi_population *p, const struct psi_pop_who *id, uint64_t ctx, uint64_t key[5])
+	const struct psi_population *p, const struct psi_pop_who *id, uint64_t ctx, uint64_t key[4])
 {
 	uint64_t what = pop_mix(id->host, ctx);
 
@@ -189,21 +192,18 @@ level_keys(
 	key[1] = key_of(p, REL_EVERYONE, 0, what);
 	key[2] = key_of(p, REL_CLIENT, id->client, what);
 	key[3] = key_of(p, REL_KIN, id->ja4, what);
-	key[4] = key_of(p, REL_KINDS, 0, what);
 }
 
 static void
-issuer_keys(const struct psi_population *p, const struct psi_pop_who *id, uint64_t key[9])
+issuer_keys(const struct psi_population *p, const struct psi_pop_who *id, uint64_t key[7])
 {
 	key[0] = key_of(p, REL_STACK_ISSUER, id->stack, id->issuer);
 	key[1] = key_of(p, REL_CLIENT_ISSUER, id->client, id->issuer_any);
 	key[2] = key_of(p, REL_STACK_ALL, id->stack, 0);
 	key[3] = key_of(p, REL_DOMAIN, pop_mix(id->stack, id->issuer), id->domain);
-	key[4] = key_of(p, REL_DOMAINS, id->stack, id->issuer);
-	key[5] = key_of(p, REL_REACH, id->stack, id->domain);
-	key[6] = key_of(p, REL_REACHED, id->stack, 0);
-	key[7] = key_of(p, REL_PAIR_ISSUER, id->stack, pop_mix(id->host, id->named));
-	key[8] = key_of(p, REL_HOST_ISSUER, id->host, id->named);
+	key[4] = key_of(p, REL_REACH, id->stack, id->domain);
+	key[5] = key_of(p, REL_PAIR_ISSUER, id->stack, pop_mix(id->host, id->named));
+	key[6] = key_of(p, REL_HOST_ISSUER, id->host, id->named);
 }
 
 void
@@ -211,8 +211,8 @@ pop_rows_keys(
 	const struct psi_population *p, const struct psi_pop_who *id, uint64_t key[PSI_POP_ROWS])
 {
 	level_keys(p, id, 0, key);
-	level_keys(p, id, id->ctx, key + 5);
-	issuer_keys(p, id, key + 10);
+	level_keys(p, id, id->ctx, key + 4);
+	issuer_keys(p, id, key + 8);
 }
 
 void

@@ -44,6 +44,12 @@ on_finding(void *ctx, const struct psi_finding *f)
 	MUST(f->reason[0]);
 }
 
+static bool
+is_count(float f)
+{
+	return isfinite(f) && f >= 0;
+}
+
 static void
 check_tables(const struct psi_population *p)
 {
@@ -55,9 +61,13 @@ check_tables(const struct psi_population *p)
 	for (uint32_t i = 0; i < p->line_cnt * WAYS; i++) {
 		const struct row *r = &p->row[i];
 
-		MUST(isfinite(r->ok) && isfinite(r->ref) && r->ok >= 0 && r->ref >= 0);
+		MUST(is_count(r->own.ok) && is_count(r->own.ref));
+		MUST(is_count(r->tries_ok) && is_count(r->tries_ref));
+		if (!r->counts_other)
+			continue;
+		MUST(is_count(r->other.ok) && is_count(r->other.ref));
 		for (int v = 0; v < VOTE_CNT; v++)
-			MUST(isfinite(r->vote[v]) && r->vote[v] >= 0);
+			MUST(is_count(r->vote[v]));
 	}
 }
 

@@ -481,8 +481,8 @@ test_tls13_shape(void)
 	pop_rows_level(w.p, &id, pop_mix(900, 281) | 1, false, &at);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(at.everyone);
 	CU_ASSERT_DOUBLE_EQUAL(
-		at.everyone->ok, 1, 0.01); /* the one behind the proxy, not the direct one */
-	CU_ASSERT_DOUBLE_EQUAL(at.everyone->ref, 1, 0.01);
+		at.everyone->own.ok, 1, 0.01); /* the one behind the proxy, not the direct one */
+	CU_ASSERT_DOUBLE_EQUAL(at.everyone->own.ref, 1, 0.01);
 	end(&w);
 }
 
@@ -592,7 +592,7 @@ test_ageing(void)
 	id.client = 0;
 	pop_rows_level(w.p, &id, 0, false, &at);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(at.everyone);
-	CU_ASSERT_DOUBLE_EQUAL(at.everyone->ok, 0.5, 0.001);
+	CU_ASSERT_DOUBLE_EQUAL(at.everyone->own.ok, 0.5, 0.001);
 	for (int i = 0; i < 100; i++) /* enough ticks to go round all cases */
 		psi_population_tick(w.p, T0 + (uint64_t)(4 * day + (uint32_t)i) * SEC);
 	t = newest(&w, PSI_FINDING_PINNED, "bank", "10.1", "app");
