@@ -231,9 +231,21 @@ drop_join(struct psi_collector *c, uint64_t flow_id)
 		joins_free(&c->joins, j);
 }
 
+/* What was known of its handshake had to be given up, or never arrived. */
+static void
+tell_end_alone(struct psi_collector *c, const struct psi_rec *end)
+{
+	struct psi_rec r = {0}; /* nothing but an end is there */
+
+	memcpy(&r, end, PSI_REC_END_LEN);
+	r.len = sizeof(r);
+	r.err = PSI_E_FULL;
+	tell(c, &r, NULL, NULL, PSI_EVENT_TLS_FLOW);
+}
+
 /* ahead: of the flow as far as it is known before this record; NULL: not worked out. */
 static void
-on_flow(struct psi_collector *c, struct psi_rec *r, const struct psi_pop_ahead *ahead)
+on_flow(struct psi_collector *c, const struct psi_rec *r, const struct psi_pop_ahead *ahead)
 {
 	struct join *j;
 
@@ -251,9 +263,8 @@ on_flow(struct psi_collector *c, struct psi_rec *r, const struct psi_pop_ahead *
 		return;
 	}
 	j = joins_take(&c->joins, r->flow_id);
-	if (!j) { /* what was known of its handshake had to be given up, or never arrived */
-		r->err = PSI_E_FULL;
-		tell(c, r, NULL, NULL, PSI_EVENT_TLS_FLOW);
+	if (!j) {
+		tell_end_alone(c, r);
 		return;
 	}
 	merge(&j->rec, r);

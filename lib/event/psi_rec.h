@@ -64,7 +64,8 @@ enum psi_rec_var {
 };
 
 struct psi_rec {
-	uint32_t len; /* of the whole record: offsetof(var) + var in use, rounded up to 8 */
+	uint32_t
+		len; /* of the whole record: offsetof(var) + var in use, rounded up to 8; or PSI_REC_END_LEN */
 	uint8_t kind; /* enum psi_rec_kind bits */
 	uint8_t why;  /* enum psi_rec_why, END only */
 	uint8_t worker;
@@ -94,10 +95,14 @@ struct psi_rec {
 		uint64_t hs_ns; /* last handshake record; 0 none (HANDSHAKE only) */
 	} tcp;
 
-	/* HANDSHAKE only, from here on, but for flags of an END alone: PSI_FLAG_VALID when the flow was TLS. */
-	uint64_t flags;		     /* PSI_FLAG_* */
-	uint32_t messages, inferred; /* enum psi_msg; inferred is a subset */
+	uint64_t flags; /* PSI_FLAG_*; of an END alone: PSI_FLAG_VALID when the flow was TLS */
+	int16_t err;	/* PSI_OK, or what the engine could not do with this flow */
+	uint8_t end_alerts
+		[2]; /* END without HANDSHAKE: encrypted alerts since the handshake record */
+
+	/* HANDSHAKE only, from here on: a record without it ends here, PSI_REC_END_LEN bytes long. */
 	uint64_t evidence;	     /* PSI_EVID_*: what the verdict patterns are made of */
+	uint32_t messages, inferred; /* enum psi_msg; inferred is a subset */
 	uint32_t note;		     /* enum psi_tls_note */
 	uint16_t version, version_raw, cipher, group, sigscheme;
 	uint16_t session_id_len[2], ticket_len;
@@ -115,10 +120,7 @@ struct psi_rec {
 		uint8_t serial_len, serial[20];
 		int64_t this_update, next_update; /* seconds since 1970; 0 absent */
 	} ocsp;					  /* what the stapled answer says */
-	int16_t err; /* PSI_OK, or what the engine could not do with this flow */
 	uint8_t alert_cnt, seq_len;
-	uint8_t end_alerts
-		[2]; /* END without HANDSHAKE: encrypted alerts since the handshake record */
 	struct psi_rec_alert alert[PSI_REC_ALERT_MAX];
 	uint16_t enc_cnt[2]; /* encrypted records seen; min(cnt, MAX) lengths follow */
 	uint16_t enc_len[2][PSI_REC_RECORD_MAX];
@@ -136,7 +138,8 @@ struct psi_rec {
 enum psi_client_by { PSI_CLIENT_BY_HELLO, PSI_CLIENT_BY_SYN, PSI_CLIENT_BY_GUESS };
 const char *psi_client_by_name(enum psi_client_by by); /* "hello", "syn", "guess" */
 
-#define PSI_REC_MAX (sizeof(struct psi_rec) + PSI_REC_VAR_MAX)
+#define PSI_REC_MAX	(sizeof(struct psi_rec) + PSI_REC_VAR_MAX)
+#define PSI_REC_END_LEN offsetof(struct psi_rec, evidence)
 
 /* psi_rec_begin: an empty record, every field zero, len set. The record must be PSI_REC_MAX long when pieces follow.
  * psi_rec_put appends a piece and brings len along; each piece once. False, and nothing done, when var is full.

@@ -245,7 +245,8 @@ void
 record_make(struct psi_worker *w, struct conn *c, unsigned int kind, enum psi_rec_why why)
 {
 	struct psi_rec *r = out_reserve(w, PSI_REC_MAX);
-	struct hs *h = hs_of(w, c);
+	struct hs *h = kind & PSI_REC_HANDSHAKE ? hs_of(w, c) : NULL;
+	uint32_t len = kind & PSI_REC_HANDSHAKE ? sizeof(*r) : PSI_REC_END_LEN;
 	unsigned int side[PSI_DIR_CNT];
 	uint8_t by;
 
@@ -258,7 +259,7 @@ record_make(struct psi_worker *w, struct conn *c, unsigned int kind, enum psi_re
 		psi_stat_inc(&w->stats, PSI_STAT_rec_drop_full);
 		return;
 	}
-	memset(r, 0, sizeof(*r));
+	memset(r, 0, len);
 	side[PSI_C2S] = client_side(c, &by);
 	side[PSI_S2C] = !side[PSI_C2S];
 	r->kind = (uint8_t)kind;
@@ -278,6 +279,6 @@ record_make(struct psi_worker *w, struct conn *c, unsigned int kind, enum psi_re
 			r->err = PSI_E_FULL;
 	}
 	if (!r->len)
-		r->len = sizeof(*r);
+		r->len = len;
 	psi_handoff_commit(w->out, PSI_HANDOFF_FLOW, r->len);
 }

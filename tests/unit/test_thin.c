@@ -74,7 +74,7 @@ take(unsigned int r)
 	while ((rec = psi_handoff_peek(&rig[r].queue, &type, &len))) {
 		CU_ASSERT_EQUAL_FATAL(type, PSI_HANDOFF_FLOW);
 		if (rec->kind == PSI_REC_END && end_cnt[r] < RECORDS)
-			end_rec[r][end_cnt[r]++] = *rec;
+			memcpy(&end_rec[r][end_cnt[r]++], rec, PSI_REC_END_LEN);
 		psi_stat_inc(psi_collector_stats(rig[r].collector), PSI_STAT_rec_taken);
 		psi_handoff_consume(&rig[r].queue);
 	}
@@ -244,7 +244,7 @@ test_twin(void)
 		CU_ASSERT(end_rec[0][i].start_ns <= end_rec[1][i].start_ns);
 		CU_ASSERT(end_rec[1][i].start_ns - end_rec[0][i].start_ns < 1000000000);
 		end_rec[0][i].start_ns = end_rec[1][i].start_ns;
-		CU_ASSERT_EQUAL(memcmp(&end_rec[0][i], &end_rec[1][i], sizeof(struct psi_rec)), 0);
+		CU_ASSERT_EQUAL(memcmp(&end_rec[0][i], &end_rec[1][i], PSI_REC_END_LEN), 0);
 	}
 	for (unsigned int r = 0; r < 2; r++)
 		CU_ASSERT(rig_close(&rig[r]));

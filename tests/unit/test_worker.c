@@ -357,7 +357,9 @@ test_end_alone(void)
 	rig_defaults(&rig);
 	begin(true);
 	r = psi_handoff_reserve(&rig.queue, PSI_REC_MAX);
-	psi_rec_begin(r);
+	memset(r, 0xff, PSI_REC_MAX); /* nothing behind an end's own bytes is read */
+	memset(r, 0, PSI_REC_END_LEN);
+	r->len = PSI_REC_END_LEN;
 	r->kind = PSI_REC_END;
 	r->why = PSI_WHY_FIN;
 	r->flow_id = 77;
