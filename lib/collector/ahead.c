@@ -21,21 +21,20 @@ begins(const struct psi_rec *r)
 	return r->kind & PSI_REC_HANDSHAKE;
 }
 
-/* The first half of the flow, when a has the second: it holds what there is to know of both. */
-static const struct psi_rec *
-whole(struct psi_collector *c, const struct ahead *a, struct join **j)
-{
-	const struct psi_rec *r = a->p;
-
-	*j = begins(r) ? NULL : joins_look(&c->joins, r->flow_id);
-	return *j ? &(*j)->rec : r;
-}
-
 static void
 want_chain(struct psi_collector *c, const struct psi_rec *r)
 {
 	if (r->has_chain[PSI_S2C])
 		chains_want(&c->chains, r->chain_key[PSI_S2C]);
+}
+
+static void
+want_trust(struct psi_collector *c, const struct ahead *a, unsigned int step)
+{
+	const struct psi_rec *r = a->p;
+
+	if (begins(r) && r->has_chain[PSI_S2C] && c->cfg.policy && c->cfg.policy->trust)
+		psi_trust_want(c->cfg.policy->trust, r->chain_key[PSI_S2C], step);
 }
 
 /* ---- the steps ---- */
@@ -48,6 +47,7 @@ records(struct psi_collector *c, struct ahead *a)
 	joins_want(&c->joins, r->flow_id);
 	if (begins(r))
 		want_chain(c, r);
+	want_trust(c, a, 0);
 }
 
 static void
@@ -58,18 +58,22 @@ first_halves(struct psi_collector *c, struct ahead *a)
 	joins_want_first(&c->joins, r->flow_id);
 	if (begins(r) && r->has_chain[PSI_S2C])
 		chains_want_first(&c->chains, r->chain_key[PSI_S2C]);
+	want_trust(c, a, 1);
 }
 
+/* The first half of the flow, when a has the second: it holds what there is to know of both. */
 static void
 second_halves(struct psi_collector *c, struct ahead *a)
 {
-	struct join *j;
-	const struct psi_rec *r = whole(c, a, &j);
+	const struct psi_rec *r = a->p;
+	struct join *j = begins(r) ? NULL : joins_look(&c->joins, r->flow_id);
 
+	a->join = j;
+	a->whole = j ? &j->rec : begins(r) ? r : NULL;
 	if (!j)
 		return;
-	want_chain(c, r);
-	want(r->var, r->len - PSI_MIN(r->len, (uint32_t)sizeof(*r)));
+	want_chain(c, &j->rec);
+	want(j->rec.var, j->rec.len - PSI_MIN(j->rec.len, (uint32_t)sizeof(j->rec)));
 	if (j->newer)
 		__builtin_prefetch(j->newer, 1);
 	if (j->older)
@@ -79,30 +83,29 @@ second_halves(struct psi_collector *c, struct ahead *a)
 static void
 chains(struct psi_collector *c, struct ahead *a)
 {
-	struct join *j;
-	const struct psi_rec *r = whole(c, a, &j);
-
-	if (j && r->has_chain[PSI_S2C])
-		chains_want_first(&c->chains, r->chain_key[PSI_S2C]);
+	if (a->join && a->whole->has_chain[PSI_S2C])
+		chains_want_first(&c->chains, a->whole->chain_key[PSI_S2C]);
+	want_trust(c, a, 2);
 }
 
 static void
 relations(struct psi_collector *c, struct ahead *a)
 {
-	struct join *j;
-	const struct psi_rec *r = whole(c, a, &j);
-	struct chain *chain =
-		r->has_chain[PSI_S2C] ? chains_look(&c->chains, r->chain_key[PSI_S2C]) : NULL;
+	const struct psi_rec *r = a->whole;
+	struct chain *chain;
 	struct psi_pop_flow f;
 
-	if (chain && j) { /* issuers are shared, and at hand */
+	if (!r)
+		return;
+	chain = r->has_chain[PSI_S2C] ? chains_look(&c->chains, r->chain_key[PSI_S2C]) : NULL;
+	if (chain && a->join) { /* issuers are shared, and at hand */
 		want(chain->leaf, PSI_MIN(chain->leaf_len, (uint32_t)LEAF_MAX));
 		want(chain->cert_cnt ? chain->cert[0] : NULL, LEAF_MAX);
 	}
-	if (!c->population || !(begins(r) || j))
+	if (!c->population)
 		return;
 	f = as_population_looks(c, r, chain);
-	f.who = j ? &j->who : NULL;
+	f.who = a->join ? &a->join->who : NULL;
 	a->has_pop = psi_population_ahead(c->population, &f, &a->pop);
 }
 

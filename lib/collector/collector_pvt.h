@@ -150,6 +150,10 @@ struct ahead {
 	uint32_t len;
 	enum psi_handoff_type type;
 	bool has_pop; /* pop is good */
+	struct join *
+		join; /* good until the first record is taken: what waits for it; NULL: nothing does, or it begins */
+	const struct psi_rec
+		*whole; /* likewise: all that there is to know of the flow; NULL: not enough */
 	struct psi_pop_ahead pop;
 };
 uint32_t look_ahead(struct psi_collector *c, const struct psi_handoff *q, struct ahead a[AHEAD_MAX],

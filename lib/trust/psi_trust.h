@@ -99,6 +99,10 @@ psi_trust_find(struct psi_trust *t, const struct psi_trust_query *q, struct psi_
 bool psi_trust_check(struct psi_trust *t, const struct psi_trust_query *q,
 	const struct psi_trust_der *chain, uint32_t cnt, struct psi_trust_result *out);
 
+/* psi_trust_want asks for the memory that psi_trust_find will need, the first of its lines at step 0, those that were found
+ * by way of them at step 1, and then at 2. Nothing is changed. */
+void psi_trust_want(const struct psi_trust *t, const uint64_t key[2], unsigned int step);
+
 void psi_trust_count(const struct psi_trust *t, struct psi_trust_count *out);
 
 /* psi_trust_name_matches: whether a presented DNS name (a subjectAltName) vouches for host. Letter case and one final dot

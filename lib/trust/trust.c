@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 static uint32_t *
-bucket_of(struct psi_trust *t, const uint64_t key[2])
+bucket_of(const struct psi_trust *t, const uint64_t key[2])
 {
 	return &t->bucket[key[0] & t->bucket_mask];
 }
@@ -122,6 +122,25 @@ psi_trust_find(struct psi_trust *t, const struct psi_trust_query *q, struct psi_
 	list_front(t, i);
 	judge(&t->entry[i].v, q, out);
 	return true;
+}
+
+void
+psi_trust_want(const struct psi_trust *t, const uint64_t key[2], unsigned int step)
+{
+	const uint32_t *first = bucket_of(t, key);
+	const struct entry *e;
+
+	if (step == 0) {
+		__builtin_prefetch(first);
+		return;
+	}
+	if (*first == NONE)
+		return;
+	e = &t->entry[*first];
+	for (uint32_t at = 0; step == 1 && at < sizeof(*e); at += 64)
+		__builtin_prefetch((const uint8_t *)e + at);
+	if (step == 2)
+		__builtin_prefetch(e->v.names);
 }
 
 /* False when this second's checks are used up. */
