@@ -3,7 +3,9 @@
  * they are, and the generation under its lock. */
 #include "engine.h"
 
+#include <errno.h>
 #include <rte_telemetry.h>
+#include <stdlib.h>
 
 static struct engine *engine; /* NULL: there is none any more */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -39,6 +41,18 @@ tell_stats(struct rte_tel_data *d)
 	return 0;
 }
 
+static void
+add_worker(struct rte_tel_data *d, const struct engine_worker *w)
+{
+	rte_tel_data_start_dict(d);
+	rte_tel_data_add_dict_int(d, "core", (int)w->cpu);
+	rte_tel_data_add_dict_u64(d, "flows_alive", psi_worker_alive(w->w));
+	rte_tel_data_add_dict_u64(d, "queue_bytes",
+		atomic_load_explicit(&w->queue.tail, memory_order_relaxed) -
+			atomic_load_explicit(&w->queue.head, memory_order_relaxed));
+}
+
+/* Every worker, with what tells a busy one: DPDK cuts answers off behind 16 KiB, and says nothing of it. */
 static int
 tell_workers(struct rte_tel_data *d)
 {
@@ -46,22 +60,28 @@ tell_workers(struct rte_tel_data *d)
 	for (unsigned int i = 0; i < engine->worker_cnt; i++) {
 		const struct engine_worker *w = &engine->worker[i];
 		struct rte_tel_data *one = rte_tel_data_alloc();
-		uint64_t sum[PSI_STAT_CNT] = {0};
 		char name[16];
 
 		if (!one)
 			return -1;
-		psi_stats_sum(w->stats, sum);
-		rte_tel_data_start_dict(one);
-		rte_tel_data_add_dict_int(one, "core", (int)w->cpu);
-		rte_tel_data_add_dict_u64(one, "flows_alive", psi_worker_alive(w->w));
-		rte_tel_data_add_dict_u64(one, "queue_bytes",
-			atomic_load_explicit(&w->queue.tail, memory_order_relaxed) -
-				atomic_load_explicit(&w->queue.head, memory_order_relaxed));
-		add_counters(one, sum, false);
+		add_worker(one, w);
+		rte_tel_data_add_dict_u64(one, "pkt_rx", psi_stat_get(w->stats, PSI_STAT_pkt_rx));
 		snprintf(name, sizeof(name), "%u", i);
 		rte_tel_data_add_dict_container(d, name, one, 0);
 	}
+	return 0;
+}
+
+static int
+tell_worker(struct rte_tel_data *d, unsigned int i)
+{
+	uint64_t sum[PSI_STAT_CNT] = {0};
+
+	if (i >= engine->worker_cnt)
+		return -1;
+	psi_stats_sum(engine->worker[i].stats, sum);
+	add_worker(d, &engine->worker[i]);
+	add_counters(d, sum, true);
 	return 0;
 }
 
@@ -133,7 +153,20 @@ on_stats(const char *cmd, const char *params, struct rte_tel_data *d)
 static int
 on_workers(const char *cmd, const char *params, struct rte_tel_data *d)
 {
-	return ask(tell_workers, d);
+	unsigned long i;
+	char *end;
+	int rc;
+
+	if (!params || !*params)
+		return ask(tell_workers, d);
+	errno = 0;
+	i = strtoul(params, &end, 10);
+	if (*params < '0' || *params > '9' || *end || errno || i >= ENGINE_WORKER_MAX)
+		return -1;
+	pthread_mutex_lock(&lock);
+	rc = engine ? tell_worker(d, (unsigned int)i) : -1;
+	pthread_mutex_unlock(&lock);
+	return rc;
 }
 
 static int
@@ -163,7 +196,8 @@ telemetry_open(struct engine *e)
 	rte_telemetry_register_cmd("/pinsight/version", on_version, "The engine's version.");
 	rte_telemetry_register_cmd("/pinsight/stats", on_stats,
 		"All counters since the start, by the names of docs/counters.md.");
-	rte_telemetry_register_cmd("/pinsight/workers", on_workers, "The same for each worker.");
+	rte_telemetry_register_cmd("/pinsight/workers", on_workers,
+		"Each worker: core, flows, queue, packets. With a worker's number: all its counters.");
 	rte_telemetry_register_cmd("/pinsight/ports", on_ports, "Ports: driver, queues, link.");
 	rte_telemetry_register_cmd("/pinsight/config", on_config,
 		"Which configuration is in place, and what became of the last reload.");
