@@ -42,7 +42,7 @@ si(uint64_t v, char out[16])
 		u++;
 	}
 	if (!u)
-		snprintf(out, 16, "%llu", (unsigned long long)v);
+		snprintf(out, 16, "%.0f", d);
 	else
 		snprintf(out, 16, "%.*f%c", d < 9.995 ? 2 : d < 99.95 ? 1 : 0, d, unit[u]);
 	return out;

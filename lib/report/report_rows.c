@@ -198,7 +198,7 @@ explains(const struct rpt_finding *f, const struct rpt_pair *p)
 static const struct rpt_finding *
 explanation(const struct index *idx, const struct rpt_pair *p)
 {
-	for (uint32_t i = p->key.host ? first_of(idx, p->key.host, NULL) : idx->cnt;
+	for (uint32_t i = p->key.host ? first_of(idx, p->key.host, &p->key.client) : idx->cnt;
 		i < idx->cnt && idx->v[i]->key.host == p->key.host; i++)
 		if (explains(idx->v[i], p))
 			return idx->v[i];
@@ -215,7 +215,7 @@ explanation(const struct index *idx, const struct rpt_pair *p)
 static const struct rpt_finding *
 pinned_host(const struct index *idx, const struct rpt_pair *p)
 {
-	for (uint32_t i = p->key.host ? first_of(idx, p->key.host, NULL) : idx->cnt;
+	for (uint32_t i = p->key.host ? first_of(idx, p->key.host, &p->key.client) : idx->cnt;
 		i < idx->cnt && idx->v[i]->key.host == p->key.host; i++)
 		if (idx->v[i]->section == PSI_REPORT_PINNED)
 			return idx->v[i];
