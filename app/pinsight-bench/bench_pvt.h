@@ -175,6 +175,8 @@ int measure(const struct options *o, struct result *res, uint32_t *cnt, struct p
 
 /* ---- report.c ---- */
 void report_rows(const struct options *o, const struct result *res, uint32_t cnt);
+struct histogram;
+void report_histogram(const struct options *o, const struct histogram *h); /* of nanoseconds */
 const char *scenario_name(enum scenario s);
 
 /* ---- live.c, ring.c, port.c ---- */

@@ -47,3 +47,15 @@ hist_at(const struct histogram *h, double share)
 	}
 	return h->max;
 }
+
+/* A power of two begins a bin. */
+uint64_t
+hist_below(const struct histogram *h, unsigned int bits)
+{
+	uint32_t end = bits < 40 ? bin_of((uint64_t)1 << bits) : PSI_COUNT(h->bin);
+	uint64_t n = 0;
+
+	for (uint32_t b = 0; b < end; b++)
+		n += h->bin[b];
+	return n;
+}

@@ -16,5 +16,7 @@ struct histogram {
 void hist_add(struct histogram *h, uint64_t v);
 /* hist_at: a value that `share` (0..1) of all do not exceed; never below the true one. */
 uint64_t hist_at(const struct histogram *h, double share);
+/* hist_below: how many are less than 2^bits, exactly; bits up to 40. */
+uint64_t hist_below(const struct histogram *h, unsigned int bits);
 
 #endif

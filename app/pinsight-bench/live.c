@@ -257,7 +257,7 @@ report_latency(const struct live *l, double capacity)
 	if (l->o->json)
 		printf("{\"type\": \"latency\", \"load\": %.3f, \"capacity_pps\": %.0f, \"events\": %llu, \"lost\": %llu, "
 		       "\"p50_us\": %.2f, \"p90_us\": %.2f, \"p99_us\": %.2f, \"p999_us\": %.2f, \"max_us\": %.2f, "
-		       "\"sender_late_us\": %.1f, \"machine_load\": %.2f}\n",
+		       "\"sender_late_us\": %.1f, \"machine_load\": %.2f, ",
 			l->o->load, capacity, (unsigned long long)h->cnt,
 			(unsigned long long)sum(l->sent.lost), (double)hist_at(h, .5) / 1e3,
 			(double)hist_at(h, .9) / 1e3, (double)hist_at(h, .99) / 1e3,
@@ -273,6 +273,9 @@ report_latency(const struct live *l, double capacity)
 			(double)hist_at(h, .9) / 1e3, (double)hist_at(h, .99) / 1e3,
 			(double)hist_at(h, .999) / 1e3, (double)h->max / 1e3,
 			(double)l->sent.late_ns / 1e3);
+	report_histogram(l->o, h);
+	if (l->o->json)
+		puts("}");
 }
 
 static double

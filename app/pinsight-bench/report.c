@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Results as a table for people or as a JSON object a line for scripts. */
 #include "bench_pvt.h"
+#include "histogram.h"
 
 static const char *const names[SC_CNT] = {[SC_ESTABLISHED] = "established",
 	[SC_HTTPS] = "https",
@@ -134,4 +135,35 @@ report_rows(const struct options *o, const struct result *res, uint32_t cnt)
 	if (!o->json)
 		puts("the ledger balances in every stage; no packet buffer is missing\n");
 	fflush(stdout);
+}
+
+#define BAR 50 /* characters */
+
+/* Nanoseconds by powers of two, from the first that has any to the last. */
+void
+report_histogram(const struct options *o, const struct histogram *h)
+{
+	uint64_t most = 0;
+	const char *sep = "";
+
+	for (unsigned int k = 0; k < 40; k++)
+		most = PSI_MAX(most, hist_below(h, k + 1) - hist_below(h, k));
+	if (o->json)
+		printf("\"histogram_us\": [");
+	for (unsigned int k = 0; k < 40; k++) {
+		uint64_t n = hist_below(h, k + 1) - hist_below(h, k);
+		double from = (double)((uint64_t)1 << k) / 1e3;
+
+		if (hist_below(h, k + 1) == 0 || hist_below(h, k) == h->cnt)
+			continue;
+		if (o->json)
+			printf("%s[%.3f, %.3f, %llu]", sep, from, 2 * from, (unsigned long long)n);
+		else
+			printf("  %10.1f to %10.1f us %10llu %.*s\n", from, 2 * from,
+				(unsigned long long)n, (int)((n * BAR + most - 1) / most),
+				"##################################################");
+		sep = ", ";
+	}
+	if (o->json)
+		printf("]");
 }

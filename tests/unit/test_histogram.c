@@ -67,10 +67,27 @@ test_huge_values_stay_inside(void)
 	CU_ASSERT(hist_at(&h, 0.5) >= ((uint64_t)1 << 40) - 1);
 }
 
+/* Each side of every power of two: 2^k - 1 and 2^k, once each, and 0. */
+static void
+test_powers_of_two_are_exact(void)
+{
+	memset(&h, 0, sizeof(h));
+	hist_add(&h, 0);
+	for (unsigned int k = 1; k < 40; k++) {
+		hist_add(&h, ((uint64_t)1 << k) - 1);
+		hist_add(&h, (uint64_t)1 << k);
+	}
+	CU_ASSERT_EQUAL(hist_below(&h, 0), 1);
+	for (unsigned int k = 1; k < 40; k++)
+		CU_ASSERT_EQUAL(hist_below(&h, k), 2 * k);
+	CU_ASSERT_EQUAL(hist_below(&h, 40), h.cnt);
+}
+
 static CU_TestInfo tests[] = {
 	{"small values are exact", test_small_values_are_exact},
 	{"large values are close", test_large_values_are_close},
 	{"huge values stay inside", test_huge_values_stay_inside},
+	{"powers of two are exact", test_powers_of_two_are_exact},
 	CU_TEST_INFO_NULL,
 };
 
