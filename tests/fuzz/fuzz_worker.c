@@ -66,6 +66,14 @@ feed(struct rig *r, uint32_t i, uint32_t at, uint8_t value, uint32_t cap, uint32
 	must(rig_frame(r, PSI_LINK_ETHERNET, copy, cap, f->len, seg_max));
 }
 
+/* The queue is found so full, this many times. */
+static void
+press(struct rig *r, uint8_t fill, unsigned int times)
+{
+	while (times--)
+		psi_worker_pressure(r->worker, fill, 255);
+}
+
 static void
 step(struct rig *r, const uint8_t *s, uint32_t *at)
 {
@@ -89,7 +97,12 @@ step(struct rig *r, const uint8_t *s, uint32_t *at)
 			feed(r, *at + n, 0, 0, 0, 0);
 		*at += 1 + s[1] % 64;
 		break;
-	case 7: r->now_ns += ((uint64_t)s[1] << (s[2] % 56)) * (s[3] & 1 ? -1ull : 1); break;
+	case 7:
+		if (s[0] & 8)
+			press(r, s[1], s[2] % 64);
+		else
+			r->now_ns += ((uint64_t)s[1] << (s[2] % 56)) * (s[3] & 1 ? -1ull : 1);
+		break;
 	}
 	r->now_ns += 1000000u * (s[3] >> 4);
 }
