@@ -280,28 +280,38 @@ rename_leaf(struct edit *e, const char *from, const char *to)
 	return splice_msg(e, leaf, len, out, (uint32_t)n);
 }
 
-/* The first certificate's signature, anew: RSA, PKCS #1 v1.5 with SHA-256 (RFC 8017 section 8.2), which has no random
- * part, so that the same name gives the same bytes. */
-static bool
-sign_leaf(struct edit *e, struct evp_pkey_st *key)
+bool
+leaf_sign(struct evp_pkey_st *key, const uint8_t *tbs, uint32_t len, uint8_t *sig, size_t sig_len)
 {
-	uint8_t *cert = e->s->bytes + e->msg + 4 + 3 + 3, *end = cert + psi_be24(cert - 3),
-		sig[512];
-	const uint8_t *tbs, *in;
-	uint32_t len, n;
-	size_t sig_len = sizeof(sig);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool ok;
+	size_t n = sig_len;
+	bool ok = ctx && EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
+		  EVP_DigestSign(ctx, sig, &n, tbs, len) == 1 && n == sig_len;
 
-	ok = der(cert, end, &tbs, &len, &n) && der(tbs, end, &in, &len, &n) && ctx &&
-	     EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
-	     EVP_DigestSign(ctx, sig, &sig_len, tbs, (size_t)(in + len - tbs)) == 1 &&
-	     (size_t)(end - in) > len + sig_len;
-	if (ok)
-		memcpy(end - sig_len, sig,
-			sig_len); /* the BIT STRING is the certificate's last element */
 	EVP_MD_CTX_free(ctx);
 	return ok;
+}
+
+/* Of the first certificate: the signed part, and the signature, which ends its last element, a BIT STRING. */
+struct leaf {
+	uint8_t *tbs, *sig;
+	uint32_t tbs_len;
+};
+
+static bool
+find_leaf(const struct edit *e, struct leaf *l)
+{
+	uint8_t *cert = e->s->bytes + e->msg + 4 + 3 + 3, *end = cert + psi_be24(cert - 3);
+	const uint8_t *tbs, *in;
+	uint32_t len, n;
+
+	if (!der(cert, end, &tbs, &len, &n) || !der(tbs, end, &in, &len, &n) ||
+		(size_t)(end - in) <= len + PATCH_LEN_MAX)
+		return false;
+	l->tbs = e->s->bytes + (tbs - e->s->bytes);
+	l->tbs_len = (uint32_t)(in + len - tbs);
+	l->sig = end - PATCH_LEN_MAX;
+	return true;
 }
 
 /* The serial number of the first certificate, without its first byte, which keeps it positive and short. */
@@ -323,12 +333,19 @@ patch_serial(struct edit *e)
 static bool
 certificate(struct edit *e, const struct bind *b, uint32_t end)
 {
+	struct leaf l;
+
 	if (!splice_msg(e, e->msg + 4, end - e->msg - 4, b->chain, b->chain_len))
 		return false;
 	if (!b->digits)
-		return rename_leaf(e, PSI_GEN_CHAIN_NAME, b->host) && sign_leaf(e, b->key);
+		return rename_leaf(e, PSI_GEN_CHAIN_NAME, b->host) && find_leaf(e, &l) &&
+		       leaf_sign(b->key, l.tbs, l.tbs_len, l.sig, PATCH_LEN_MAX);
 	end = e->msg + 4 + psi_be24(e->s->bytes + e->msg + 1);
-	return patch_serial(e) && patch_digits(e, e->msg + 4, end, b->host);
+	if (!patch_serial(e) || !patch_digits(e, e->msg + 4, end, b->host) || !find_leaf(e, &l))
+		return false;
+	e->s->tbs_at = (uint32_t)(l.tbs - e->s->bytes);
+	e->s->tbs_len = l.tbs_len;
+	return patch(e, PATCH_SIGNATURE, (uint32_t)(l.sig - e->s->bytes), PATCH_LEN_MAX);
 }
 
 /* ---- the whole connection ---- */

@@ -29,7 +29,7 @@ emit(struct conn *c, const struct play *p, uint8_t *f, unsigned int from, uint8_
 /* ---- bytes ---- */
 
 static void
-patch_bytes(const struct conn *c, const struct patch *p, uint8_t out[64])
+patch_bytes(const struct conn *c, const struct patch *p, uint8_t out[PATCH_LEN_MAX])
 {
 	static const char hex[] = "0123456789abcdef";
 
@@ -39,23 +39,23 @@ patch_bytes(const struct conn *c, const struct patch *p, uint8_t out[64])
 			out[i] = (uint8_t)hex[c->chain >> (28 - 4 * i) & 15];
 		return;
 	case PATCH_SERIAL: gen_bytes(c->chain, p->kind, out, 8); return;
+	case PATCH_SIGNATURE: memcpy(out, c->sig, p->len); return;
 	default: gen_bytes(c->key, p->kind, out, p->len); return;
 	}
 }
 
-/* len bytes of the script from `at`, as this connection has them. */
-static void
-script_bytes(const struct conn *c, uint32_t at, uint32_t len, uint8_t *out)
+void
+conn_script_bytes(const struct conn *c, uint32_t at, uint32_t len, uint8_t *out)
 {
 	const struct script *s = c->script;
-	uint8_t v[64];
+	uint8_t v[PATCH_LEN_MAX];
 
 	memcpy(out, s->bytes + at, len);
 	for (uint32_t i = 0; i < s->patch_cnt; i++) {
 		const struct patch *p = &s->patch[i];
 		uint32_t from = PSI_MAX(p->at, at), to = PSI_MIN(p->at + p->len, at + len);
 
-		if (from >= to)
+		if (from >= to || (p->kind == PATCH_SIGNATURE && !c->sig))
 			continue;
 		patch_bytes(c, p, v);
 		memcpy(out + (from - at), v + (from - p->at), to - from);
@@ -110,7 +110,7 @@ turn(struct conn *c, const struct play *p, uint8_t *f, unsigned int from, uint32
 	if (app)
 		app_bytes(c, p, off, seg, to);
 	else
-		script_bytes(c, at + off, seg, to);
+		conn_script_bytes(c, at + off, seg, to);
 	total = emit(
 		c, p, f, from, (uint8_t)(ACK | (k == n - 1 ? PSH : 0)), c->seq[from] + off, seg);
 	c->unacked++;

@@ -82,15 +82,17 @@ enum patch_kind {
 	PATCH_CLIENT_SID,
 	PATCH_SERVER_SID,
 	PATCH_DIGITS,
-	PATCH_SERIAL
+	PATCH_SERIAL,
+	PATCH_SIGNATURE
 };
 struct patch {
 	enum patch_kind kind;
 	uint32_t at, len;
 };
 
-#define STEP_MAX  48
-#define PATCH_MAX 24
+#define STEP_MAX      48
+#define PATCH_MAX     24
+#define PATCH_LEN_MAX 256 /* a signature of RSA-2048 */
 
 /* A template bound to a host: what a connection plays. */
 struct script {
@@ -99,6 +101,7 @@ struct script {
 	uint32_t step_cnt, patch_cnt, len;
 	struct step step[STEP_MAX];
 	struct patch patch[PATCH_MAX];
+	uint32_t tbs_at, tbs_len; /* what PATCH_SIGNATURE signs; length 0: no leaf varies */
 	uint8_t *bytes;
 };
 
@@ -121,6 +124,10 @@ struct bind {
 	bool digits, more;
 };
 struct script *script_bind(const struct script *s, const struct bind *b, struct psi_err *err);
+/* The signature of a certificate's signed part: RSA, PKCS #1 v1.5 with SHA-256 (RFC 8017 section 8.2), which has no random
+ * part, so that the same bytes give the same signature. False when it is not sig_len long. */
+bool
+leaf_sign(struct evp_pkey_st *key, const uint8_t *tbs, uint32_t len, uint8_t *sig, size_t sig_len);
 
 /* ---- conn.c: one connection, frame by frame ---- */
 
@@ -131,6 +138,7 @@ struct conn {
 	uint32_t seq[2], acked[2]; /* next to send; acknowledged by the other side */
 	uint32_t step, at, segs;   /* at: segments of this step sent */
 	uint32_t chain;
+	const uint8_t *sig; /* of the chain's leaf; NULL: the one in the script stays */
 	uint32_t made,
 		budget;	  /* packets so far; of HTTPS, as many as there may be before it ends */
 	uint32_t app_len; /* of the request or answer at hand, its record headers included */
@@ -152,6 +160,8 @@ struct play {
 };
 #define FILLER 65536u
 
+/* len bytes of c's script from `at`, as this connection has them. */
+void conn_script_bytes(const struct conn *c, uint32_t at, uint32_t len, uint8_t *out);
 /* The next frame; 0 when the connection is over. */
 uint32_t conn_next(struct conn *c, struct play *p, uint8_t *f);
 
@@ -164,6 +174,11 @@ void zipf_init(struct zipf *z, uint32_t n, double s);
 uint32_t zipf_next(const struct zipf *z, struct gen_rand *r); /* 0..n-1, 0 the most popular */
 
 /* ---- kinds ---- */
+struct signature {
+	bool made;
+	uint8_t bytes[PATCH_LEN_MAX];
+};
+
 struct psi_gen {
 	struct psi_gen_config cfg;
 	struct gen_rand rand;
@@ -181,6 +196,7 @@ struct psi_gen {
 	uint8_t *chain;		  /* body of the Certificate message */
 	uint32_t chain_len;
 	struct evp_pkey_st *key;
+	struct signature *signature; /* of the leaf of each chain; NULL: they are not signed */
 	/* small.c: flows of small packets */
 	struct small *small;
 	uint32_t *slot, slots, small_begun; /* flows that come to an end: those that are going on */

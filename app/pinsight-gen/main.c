@@ -59,7 +59,7 @@ static const char help[] =
 	"  --zipf S              tcp without end: popularity of flows, exponent S; 0 is all alike\n"
 	"  --size BYTES          tcp and floods: of a frame, FCS included (64)\n"
 	"  --tls13 SHARE         https, handshakes: of TLS 1.3 (0.7); the rest is TLS 1.2\n"
-	"  --chains N            handshakes: distinct chains of three certificates (1000)\n"
+	"  --chains N            handshakes: distinct chains of three certificates (1000); signed up to 10 k\n"
 	"  --hosts N             https, clients: names (64)\n"
 	"  --clients N           clients: addresses (50)\n"
 	"  --pinned SHARE        clients: connections of applications that pin their host's key (0.05)\n"

@@ -4,7 +4,7 @@
  * A generator is a function of its configuration: the same one gives the same frames, byte for byte, on every machine.
  * TLS comes from recorded connections (templates.def), bound to other addresses, ports, randoms, session ids and names;
  * sequence numbers and every length around a name are made anew.
- * Out of scope: real key exchange and signatures (nothing here can be decrypted or verified); reacting to anybody.
+ * Out of scope: real key exchange (nothing here can be decrypted, and what servers sign in it does not verify); reacting to anybody.
  * Thread: a generator belongs to one thread. */
 #ifndef PSI_GEN_H
 #define PSI_GEN_H

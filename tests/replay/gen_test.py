@@ -122,14 +122,19 @@ def mix():
 
 
 def chains():
-    gen("handshakes", "t.pcap", "--flows", "90", "--tls13", "0", "--chains", "30", "--labels", "t.jsonl")
-    events, _ = read("t.pcap")
+    gen("handshakes", "t.pcap", "--flows", "90", "--tls13", "0", "--chains", "30", "--labels", "t.jsonl", "--ca", "ca.pem")
+    events, _ = read("t.pcap", "--roots", "ca.pem")
     seen = {e["tls"]["fingerprint"] for e in events.values()}
     check(len(events) == 90 and len(seen) == 30, "%d flows, %d distinct certificates of 30" % (len(events), len(seen)))
     check(len({e["tls"]["serial"] for e in events.values()}) == 30, "30 serial numbers")
     for l in labels("t.jsonl"):
         tls = events[l["src"], l["sport"]]["tls"]
+        check(tls["cert_status"] == ["VALID"], "%s: %s" % (l["id"], tls["cert_status"]))
         check(len(tls["chain"]) == 3 and tls["subject"] == "CN=" + l["sni"] == "CN=" + tls["sni"], "%s: %s" % (l, tls))
+    # more chains than are signed: the recorded signature stays
+    gen("handshakes", "t.pcap", "--flows", "20", "--tls13", "0", "--chains", "10001")
+    events, _ = read("t.pcap", "--roots", "ca.pem")
+    check(all("INVALID_SIGNATURE" in e["tls"]["cert_status"] for e in events.values()) and len(events) == 20, "20 without")
     gen("handshakes", "t.pcap", "--flows", "60", "--tls13", "1", "--ipv6", "0.5")
     events, _ = read("t.pcap")
     check(collections.Counter(e["tls"]["version"] for e in events.values()) == {"TLS 1.3": 60}, "TLS 1.3 only")
