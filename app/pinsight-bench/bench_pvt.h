@@ -117,6 +117,7 @@ struct engine {
 	struct psi_ring_w *ring;
 	char ring_path[64];
 	char *json;
+	struct psi_json *json_writer;
 	struct psi_handoff queue;
 	void *queue_mem;
 	uint64_t discarded; /* records thrown away */

@@ -131,7 +131,7 @@ on_event(void *ctx, const struct psi_event *ev)
 	if (e->ring)
 		psi_ring_write(e->ring, ev);
 	if (e->json) {
-		n = psi_json_event(ev, e->json, PSI_JSON_MAX);
+		n = psi_json_write(e->json_writer, ev, e->json, PSI_JSON_MAX);
 		e->json_bytes += n > 0 ? (uint64_t)n : 0;
 	}
 	if (e->on_event)
@@ -284,7 +284,8 @@ open_collector(struct engine *e, const struct options *o, struct psi_err *err)
 		(int)getpid());
 	if (e->stage == ST_RING && psi_ring_create(&e->ring, &rc, err) != 0)
 		return -EIO;
-	if (e->stage == ST_JSON && !(e->json = malloc(PSI_JSON_MAX)))
+	if (e->stage == ST_JSON &&
+		!((e->json = malloc(PSI_JSON_MAX)) && (e->json_writer = psi_json_open())))
 		return psi_err_set(err, -ENOMEM, "no memory for JSON");
 	return 0;
 }
@@ -370,6 +371,7 @@ engine_close(struct engine *e, struct psi_err *err)
 	if (e->flow_mem)
 		munmap(e->flow_mem, e->flow_len);
 	free(e->queue_mem);
+	psi_json_close(e->json_writer);
 	free(e->json);
 	return ok;
 }

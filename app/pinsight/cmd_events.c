@@ -26,6 +26,7 @@ struct follow {
 	struct psi_ring_r *ring;
 	uint64_t printed, gaps, lost;
 	bool silent, write_failed;
+	struct psi_json *writer; /* with json, if there is memory */
 	char buf[PSI_JSON_MAX];
 };
 
@@ -76,7 +77,7 @@ print(struct follow *f, const struct psi_event *e, bool colour)
 	int len;
 
 	if (f->json) {
-		len = psi_json_event(e, f->buf, sizeof(f->buf));
+		len = psi_json_write(f->writer, e, f->buf, sizeof(f->buf));
 		n = len > 0 ? (size_t)len : 0;
 	} else {
 		n = psi_line_event(e, colour, f->buf);
@@ -295,6 +296,8 @@ cmd_events(int argc, char **argv)
 	if (rc == 0) {
 		sigaction(SIGINT, &act, NULL);
 		sigaction(SIGTERM, &act, NULL);
+		if (f->json)
+			f->writer = psi_json_open();
 		rc = open_ring(f);
 		if (rc == EXIT_DONE)
 			rc = follow(f);
@@ -305,6 +308,7 @@ cmd_events(int argc, char **argv)
 		}
 	}
 	psi_ring_shut(f->ring);
+	psi_json_close(f->writer);
 	free(f);
 	return rc == 'h' ? EXIT_DONE : rc;
 }

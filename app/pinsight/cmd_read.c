@@ -45,6 +45,7 @@ struct run {
 	struct psi_config *cfg;
 	struct psi_table *table;
 	struct read_findings *findings; /* with the table */
+	struct psi_json *json_writer;	/* with the buffer */
 	char *json_buf;
 	uint64_t sum[PSI_STAT_CNT]; /* of the files read so far */
 	uint64_t verdicts[PSI_CLASS_CNT];
@@ -114,7 +115,7 @@ on_event(void *ctx, const struct psi_event *e)
 		read_findings_event(r->findings, e);
 	if (!r->json || r->write_failed || (e->type == PSI_EVENT_FINDING && !r->all))
 		return;
-	n = psi_json_event(e, r->json_buf, PSI_JSON_MAX);
+	n = psi_json_write(r->json_writer, e, r->json_buf, PSI_JSON_MAX);
 	PSI_ASSERT(n > 0, "PSI_JSON_MAX suffices for every event");
 	if (fwrite(r->json_buf, 1, (size_t)n, stdout) != (size_t)n)
 		r->write_failed = true;
@@ -148,7 +149,8 @@ open_output(struct run *r)
 		.out = stdout, .width = terminal_width(), .all = !r->failed_only};
 
 	cfg.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-	if (r->json && !(r->json_buf = malloc(PSI_JSON_MAX)))
+	if (r->json &&
+		!((r->json_buf = malloc(PSI_JSON_MAX)) && (r->json_writer = psi_json_open())))
 		return -ENOMEM;
 	if (!r->json && !r->quiet &&
 		!((r->table = psi_table_open(&cfg)) && (r->findings = read_findings_open())))
@@ -273,6 +275,7 @@ close_engine(struct run *r)
 	read_findings_close(r->findings);
 	psi_port_pool_close(r->pool);
 	free(r->queue_mem);
+	psi_json_close(r->json_writer);
 	free(r->json_buf);
 }
 

@@ -35,7 +35,7 @@ static const struct psi_field_row rows[] = {
 };
 _Static_assert(PSI_COUNT(rows) == ROW_CNT, "one row a field");
 
-static const uint16_t begins[] = {
+const uint16_t psi_field_begins[PSI_G_CNT + 1] = {
 #undef GROUP
 #undef FIELD
 #undef OBJECTS
@@ -46,8 +46,6 @@ static const uint16_t begins[] = {
 #define VIEW(sym, of, type, path, text)
 #include "event_fields.def"
 	ROW_CNT};
-_Static_assert(
-	PSI_COUNT(begins) == PSI_G_CNT + 1, "one beginning a group, and the end of the last");
 
 /* An id that stands twice initialises its place twice, which the compiler reports. */
 const uint8_t psi_field_store[PSI_FIELD_ID_MAX + 1] = {
@@ -60,7 +58,7 @@ const uint8_t psi_field_store[PSI_FIELD_ID_MAX + 1] = {
 #include "event_fields.def"
 };
 
-static const uint16_t row_of[PSI_FIELD_ID_MAX + 1] = {
+const uint16_t psi_field_row1[PSI_FIELD_ID_MAX + 1] = {
 #undef FIELD
 #undef OBJECTS
 #define FIELD(sym, id, type, path, text)    [id] = 1 + ROW_##sym,
@@ -84,16 +82,16 @@ psi_field_rows(size_t *cnt)
 const struct psi_field_row *
 psi_field_group_rows(enum psi_field_group g, size_t *cnt)
 {
-	*cnt = (size_t)(begins[g + 1] - begins[g]);
-	return rows + begins[g];
+	*cnt = (size_t)(psi_field_begins[g + 1] - psi_field_begins[g]);
+	return rows + psi_field_begins[g];
 }
 
 const struct psi_field_row *
 psi_field_row_of(uint16_t id)
 {
-	if (id > PSI_FIELD_ID_MAX || !row_of[id])
+	if (id > PSI_FIELD_ID_MAX || !psi_field_row1[id])
 		return NULL;
-	return &rows[row_of[id] - 1];
+	return &rows[psi_field_row1[id] - 1];
 }
 
 unsigned int

@@ -10,6 +10,10 @@
 
 /* How an id is stored: 1 + enum psi_field_type, 0 for an id without a row. */
 extern const uint8_t psi_field_store[PSI_FIELD_ID_MAX + 1];
+/* The row of an id: 1 + where it stands in psi_field_rows, 0 for an id without a row. Where the rows of each group begin, and
+ * those of the last end. */
+extern const uint16_t psi_field_row1[PSI_FIELD_ID_MAX + 1];
+extern const uint16_t psi_field_begins[PSI_G_CNT + 1];
 /* Bytes of a value of each type, 0 when they vary. */
 extern const uint8_t psi_field_len[PSI_FT_CNT];
 

@@ -112,30 +112,28 @@ psi_event_find(const struct psi_event_r *r, enum psi_field f, struct psi_value *
 	return false;
 }
 
-/* A value is first set down for its field's row, then copied for the views behind it. */
 void
-psi_event_sort(const struct psi_event_r *r, enum psi_field_group g,
-	struct psi_sorted v[PSI_GROUP_ROWS_MAX], uint64_t has[PSI_GROUP_ROWS_MAX / 64])
+psi_event_sort(const struct psi_event_r *r, enum psi_field_group g, struct psi_sorted *s)
 {
-	size_t cnt, i;
-	const struct psi_field_row *rows = psi_field_group_rows(g, &cnt), *row;
+	unsigned int begin = psi_field_begins[g], cnt = psi_field_begins[g + 1] - begin;
 	struct psi_value one;
 
-	memset(has, 0, PSI_GROUP_ROWS_MAX / 8);
+	memset(s->has, 0, sizeof(s->has));
 	for (const uint8_t *p = r->p; field_at(p, r->end, &one) && one.id != PSI_F_NONE;
 		p += field_size(one.len)) {
-		row = psi_field_row_of(one.id);
-		if (!row || row < rows || row >= rows + cnt)
+		unsigned int row1 = one.id <= PSI_FIELD_ID_MAX ? psi_field_row1[one.id] : 0;
+		unsigned int i = row1 - 1 - begin; /* of an id without a row: more than any cnt */
+		uint64_t bit = 1ull << i % 64;
+
+		if (i >= cnt)
 			continue;
-		i = (size_t)(row - rows);
-		if (has[i / 64] >> i % 64 & 1) {
-			v[i].cnt++;
+		if (s->has[i / 64] & bit) {
+			s->cnt[i]++;
 			continue;
 		}
-		do {
-			has[i / 64] |= 1ull << i % 64;
-			v[i] = (struct psi_sorted){.first = one, .cnt = 1};
-		} while (++i < cnt && rows[i].view);
+		s->has[i / 64] |= bit;
+		s->at[i] = (uint16_t)(p - r->p);
+		s->cnt[i] = 1;
 	}
 }
 

@@ -158,15 +158,15 @@ bool psi_event_next(struct psi_event_r *r, struct psi_value *v);
 void psi_event_enter(const struct psi_value *v, struct psi_event_r *r);
 /* psi_event_find: the first field of that id, at the level r stands on; r is not moved. */
 bool psi_event_find(const struct psi_event_r *r, enum psi_field f, struct psi_value *v);
-/* psi_event_sort: what r stands on, by rows of a group: v[i] is for row i of the group, when bit i % 64 of has[i / 64] is
- * set; a view has what its field has. r is not moved. */
+/* psi_event_sort: what r stands on, by rows of a group: bit i % 64 of has[i / 64] is set when row i of the group has a
+ * field, at[i] bytes behind r->p the first of cnt[i]. A view has what its field has, and no bit. r is not moved. */
 #define PSI_GROUP_ROWS_MAX 128 /* rows of the largest group: a multiple of 64 */
 struct psi_sorted {
-	struct psi_value first;
-	uint32_t cnt; /* of that id: elements of an array */
+	uint64_t has[PSI_GROUP_ROWS_MAX / 64];
+	uint16_t at[PSI_GROUP_ROWS_MAX];
+	uint16_t cnt[PSI_GROUP_ROWS_MAX]; /* more than 1: elements of an array */
 };
-void psi_event_sort(const struct psi_event_r *r, enum psi_field_group g,
-	struct psi_sorted v[PSI_GROUP_ROWS_MAX], uint64_t has[PSI_GROUP_ROWS_MAX / 64]);
+void psi_event_sort(const struct psi_event_r *r, enum psi_field_group g, struct psi_sorted *s);
 /* Values as numbers: psi_value_u64 takes 1, 2, 4 or 8 bytes; another length reads as 0. */
 uint64_t psi_value_u64(const struct psi_value *v);
 double psi_value_f64(const struct psi_value *v);

@@ -24,9 +24,10 @@ size_t text_cut_at(const char *s, size_t len, unsigned int cols, unsigned int *u
 unsigned int text_middle(char *s, unsigned int cols);
 unsigned int text_tail(char *s, unsigned int cols);
 
-/* Each writes at out and returns the characters written; no NUL. Room: fmt_u64 20, fmt_ip 45, fmt_time 27,
+/* Each writes at out and returns the characters written; no NUL. Room: fmt_u64 20, fmt_u16 8, fmt_ip 45, fmt_time 27,
  * fmt_date 20. fmt_ip: len 4 or 16. fmt_date clamps to the years 0 to 9999. */
 size_t fmt_u64(char *out, uint64_t v);
+size_t fmt_u16(char *out, uint16_t v);
 size_t fmt_ip(char *out, const uint8_t *p, size_t len);
 size_t fmt_time(char *out, uint64_t ns);
 size_t fmt_date(char *out, int64_t s);

@@ -35,6 +35,21 @@ fmt_u64(char *out, uint64_t v)
 	return n;
 }
 
+/* The same of short numbers, many of which come in a row: without a branch. */
+size_t
+fmt_u16(char *out, uint16_t v)
+{
+	unsigned int n = 1 + (v >= 10) + (v >= 100) + (v >= 1000) + (v >= 10000);
+	uint64_t hundreds = 0, ones = 0, five;
+
+	memcpy(&hundreds, pair[v / 100 % 100], 2);
+	memcpy(&ones, pair[v % 100], 2);
+	five = ('0' + v / 10000u) | hundreds << 8 | ones << 24;
+	five >>= 8 * (5 - n);
+	memcpy(out, &five, sizeof(five));
+	return n;
+}
+
 static char *
 two(char *out, uint32_t v)
 {

@@ -22,6 +22,13 @@
 #define PSI_JSON_MAX (8u * PSI_EVENT_MAX)
 int psi_json_event(const struct psi_event *e, char *buf, size_t cap);
 
+/* psi_json_write is psi_json_event for whoever writes many: j remembers the text of certificates that it wrote before.
+ * psi_json_open: NULL without memory; at most 9 MiB. j may be NULL. Thread: one at a time a j. */
+struct psi_json;
+struct psi_json *psi_json_open(void);
+void psi_json_close(struct psi_json *j);
+int psi_json_write(struct psi_json *j, const struct psi_event *e, char *buf, size_t cap);
+
 /* psi_json_str appends a JSON string with its quotes to buf at *at; false when it does not fit. For tests and for
  * what is not an event. */
 bool psi_json_str(char *buf, size_t cap, size_t *at, const void *p, size_t len);

@@ -125,9 +125,17 @@ value(const char *p, const char *end, int depth)
 static void
 check_json(const struct psi_event *e)
 {
+	static struct psi_json *writer;
+	static char again[PSI_JSON_MAX];
 	int n = psi_json_event(e, text, sizeof(text) - 1);
 
+	if (!writer)
+		writer = psi_json_open();
 	must(n > 2 && text[n - 1] == '\n');
+	for (int i = 0; i < 2; i++) { /* new to that writer, and remembered by it */
+		must(psi_json_write(writer, e, again, sizeof(again)) == n);
+		must(memcmp(text, again, (size_t)n) == 0);
+	}
 	text[n] = '\0';
 	must(value(text, text + n - 1, 0) == text + n - 1);
 	must(psi_json_event(e, text, (size_t)n - 1) == PSI_E_LIMIT);

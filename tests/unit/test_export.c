@@ -4,6 +4,7 @@
 #include "psi_unit.h"
 
 #include "export_pvt.h"
+#include "json_pvt.h"
 #include "psi_export.h"
 
 #include <stdio.h>
@@ -75,6 +76,46 @@ test_json_strings(void)
 		free(out);
 		free(in);
 	}
+}
+
+/* What is plain is copied 16 bytes at a time where the event goes on behind it, and one by one at its end. */
+static void
+test_json_anywhere(void)
+{
+	static const struct {
+		char byte;
+		const char *want;
+	} special[] = {{'"', "\\\""}, {'\\', "\\\\"}, {0, "\\u0000"}, {0x1f, "\\u001f"},
+		{0x7f, "\\u007f"}, {(char)0x80, "\\\\x80"}, {' ', " "}, {'~', "~"}};
+
+	for (size_t c = 0; c < PSI_COUNT(special); c++)
+		for (size_t len = 1; len <= 40; len++)
+			for (size_t pos = 0; pos < len; pos++) {
+				char name[41], want[128], out[400];
+				struct psi_event_w w;
+				size_t n = (size_t)sprintf(want, "\"%.*s%s%.*s\"", (int)pos,
+					"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+					special[c].want, (int)(len - pos - 1),
+					"0123456789012345678901234567890123456789");
+				size_t at = 0;
+				int all;
+
+				memcpy(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ",
+					pos);
+				name[pos] = special[c].byte;
+				memcpy(name + pos + 1, "0123456789012345678901234567890123456789",
+					len - pos - 1);
+				CU_ASSERT(psi_json_str(out, sizeof(out), &at, name, len));
+				CU_ASSERT(at == n && memcmp(out, want, n) == 0);
+				psi_event_begin(&w, mem, sizeof(mem), PSI_EVENT_TLS_FLOW);
+				psi_event_put_bytes(&w, PSI_F_TLS_SNI, name, len);
+				psi_event_put_str(&w, PSI_F_TLS_ALPN, "\x01\x01\x01\x01");
+				all = psi_json_event(
+					psi_event_end(&w, 0, 0), text, sizeof(text) - 1);
+				CU_ASSERT_FATAL(all > 0);
+				text[all] = '\0';
+				CU_ASSERT(strstr(text, want) != NULL);
+			}
 }
 
 static void
@@ -368,6 +409,96 @@ test_json_max(void)
 	CU_ASSERT(n > 4 * 60000);
 }
 
+/* An event whose chain is one certificate, told apart by i. */
+static struct psi_event *
+a_chain(uint64_t i)
+{
+	static const uint8_t filling[200];
+	struct psi_event_w w;
+
+	psi_event_begin(&w, mem, sizeof(mem), PSI_EVENT_TLS_FLOW);
+	psi_event_put_u64(&w, PSI_F_FLOW_ID, i);
+	psi_event_open(&w, PSI_F_TLS_CHAIN);
+	psi_event_put_bytes(&w, PSI_F_CERT_SERIAL, &i, sizeof(i));
+	psi_event_put_bytes(&w, PSI_F_CERT_SHA256, filling, sizeof(filling));
+	psi_event_close(&w);
+	return psi_event_end(&w, i, 0);
+}
+
+/* A writer that remembers writes what one does that does not: new ones, those that come again, and those that came
+ * long ago. */
+static void
+test_json_remembered(void)
+{
+	static char other[PSI_JSON_MAX];
+	struct psi_json *j = psi_json_open();
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(j);
+	for (uint64_t i = 0; i < 40000; i++) {
+		const struct psi_event *e = a_chain(i % 3 ? i / 7 : i % 30);
+		int n = psi_json_event(e, text, sizeof(text));
+		int m = psi_json_write(j, e, other, sizeof(other));
+
+		if (n != m || memcmp(text, other, (size_t)n) != 0) {
+			CU_FAIL("another text");
+			break;
+		}
+		/* known by now, and still too long */
+		if (i % 1000 == 0) {
+			CU_ASSERT_EQUAL(psi_json_write(j, e, other, (size_t)n - 1), PSI_E_LIMIT);
+			CU_ASSERT_EQUAL(psi_json_write(j, e, other, (size_t)n), n);
+			CU_ASSERT(memcmp(text, other, (size_t)n) == 0);
+		}
+	}
+	psi_json_close(j);
+}
+
+static void
+test_json_memo(void)
+{
+	static uint8_t bytes[1 << 20];
+	struct json_memo_key k = {.kind = 1, .p = bytes, .len = 1000}, other = k;
+	struct psi_json *j = psi_json_open();
+	const char *found;
+	size_t n = 0;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(j);
+	CU_ASSERT_PTR_NULL(json_memo_find(j, &k, &n));
+	json_memo_add(j, &k, "text", 4);
+	found = json_memo_find(j, &k, &n);
+	CU_ASSERT_FATAL(found != NULL && n == 4);
+	CU_ASSERT(memcmp(found, "text", 4) == 0);
+	other.kind = 2;
+	CU_ASSERT_PTR_NULL(json_memo_find(j, &other, &n));
+	other = k;
+	other.len--;
+	CU_ASSERT_PTR_NULL(json_memo_find(j, &other, &n));
+	bytes[500] = 1;
+	CU_ASSERT_PTR_NULL(json_memo_find(j, &k, &n));
+	bytes[500] = 0;
+
+	/* What is large beside the store does not drive out what is in it. */
+	other = (struct json_memo_key){.kind = 1, .p = bytes, .len = sizeof(bytes)};
+	CU_ASSERT_PTR_NULL(json_memo_find(j, &other, &n));
+	json_memo_add(j, &other, "large", 5);
+	CU_ASSERT_PTR_NULL(json_memo_find(j, &other, &n));
+
+	/* The oldest makes room: 20,000 of 1000 bytes are more than there is. */
+	for (uint32_t i = 1; i <= 20000; i++) {
+		memcpy(bytes, &i, sizeof(i));
+		json_memo_find(j, &k, &n);
+		json_memo_add(j, &k, "text", 4);
+		found = json_memo_find(j, &k, &n);
+		if (!found || n != 4 || memcmp(found, "text", 4) != 0) {
+			CU_FAIL("the newest is found");
+			break;
+		}
+	}
+	memset(bytes, 0, 4);
+	CU_ASSERT_PTR_NULL(json_memo_find(j, &k, &n));
+	psi_json_close(j);
+}
+
 /* ---- table ---- */
 
 static struct {
@@ -582,6 +713,7 @@ test_ledger(void)
 
 static CU_TestInfo text_tests[] = {
 	{"JSON strings", test_json_strings},
+	{"a special character anywhere", test_json_anywhere},
 	{"clean text", test_clean_text},
 	{"clean text keeps to its bounds", test_clean_bounds},
 	{"text is cut in the middle and at its end", test_cut_text},
@@ -594,6 +726,8 @@ static CU_TestInfo json_tests[] = {
 	{"a flow is these bytes, or does not fit", test_json_event},
 	{"stats and gap", test_json_other_events},
 	{"the longest event fits", test_json_max},
+	{"remembered texts are the same", test_json_remembered},
+	{"the memory of texts", test_json_memo},
 	CU_TEST_INFO_NULL,
 };
 
