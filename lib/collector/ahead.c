@@ -6,7 +6,7 @@
 #include "collector_pvt.h"
 
 #define LEAF_MAX \
-	1024 /* bytes of a leaf's fields that are asked for: what follows, the processor has seen coming */
+	2048 /* bytes of a leaf's fields that are asked for: what follows, the processor has seen coming */
 
 static void
 want(const void *p, size_t len)
@@ -99,8 +99,7 @@ relations(struct psi_collector *c, struct ahead *a)
 		return;
 	chain = r->has_chain[PSI_S2C] ? chains_look(&c->chains, r->chain_key[PSI_S2C]) : NULL;
 	if (chain && a->join) { /* issuers are shared, and at hand */
-		want(chain->leaf, PSI_MIN(chain->leaf_len, (uint32_t)LEAF_MAX));
-		want(chain->cert_cnt ? chain->cert[0] : NULL, LEAF_MAX);
+		want(chain->leaf, PSI_MIN(chain->leaf_len + chain->first_len, (uint32_t)LEAF_MAX));
 	}
 	if (!c->population)
 		return;

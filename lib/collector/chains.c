@@ -16,7 +16,8 @@ chains_open(struct chains *s, uint32_t max, struct psi_stats *stats)
 {
 	s->stats = stats;
 	s->max = max;
-	s->bucket_cnt = max < 1024 ? 1024 : max;
+	for (s->bucket_cnt = 1024; s->bucket_cnt < max && s->bucket_cnt < 1u << 31;)
+		s->bucket_cnt *= 2;
 	s->bucket = calloc(s->bucket_cnt, sizeof(*s->bucket));
 	s->bytes = malloc(CHAIN_LEN_MAX);
 	s->scratch = aligned_alloc(8, PSI_EVENT_MAX);
@@ -25,10 +26,17 @@ chains_open(struct chains *s, uint32_t max, struct psi_stats *stats)
 	return s->x509s && s->bucket && s->bytes && s->scratch && s->x509 ? 0 : -ENOMEM;
 }
 
+/* The key is a keyed hash already. */
+static struct chain **
+bucket_of(const struct chains *s, const uint64_t key[2])
+{
+	return &s->bucket[key[0] & (s->bucket_cnt - 1)];
+}
+
 static struct chain **
 slot(struct chains *s, const uint64_t key[2])
 {
-	struct chain **p = &s->bucket[key[0] % s->bucket_cnt];
+	struct chain **p = bucket_of(s, key);
 
 	while (*p && ((*p)->key[0] != key[0] || (*p)->key[1] != key[1]))
 		p = &(*p)->hash_next;
@@ -117,15 +125,15 @@ chains_look(struct chains *s, const uint64_t key[2])
 void
 chains_want(const struct chains *s, const uint64_t key[2])
 {
-	__builtin_prefetch(&s->bucket[key[0] % s->bucket_cnt]);
+	__builtin_prefetch(bucket_of(s, key));
 }
 
 void
 chains_want_first(const struct chains *s, const uint64_t key[2])
 {
-	const struct chain *c = s->bucket[key[0] % s->bucket_cnt];
+	const struct chain *c = *bucket_of(s, key);
 
-	for (uint32_t at = 0; c && at < sizeof(*c); at += 64)
+	for (uint32_t at = 0; c && at < offsetof(struct chain, cert[3]); at += 64)
 		__builtin_prefetch((const uint8_t *)c + at);
 }
 
@@ -188,9 +196,10 @@ read_x509(struct chains *s, struct psi_x509 *f, const uint8_t *der, uint32_t len
 }
 
 static struct cert *
-cert_of(struct chains *s, const struct psi_x509 *f, const uint8_t *der, uint32_t len)
+cert_of(struct chains *s, const struct psi_x509 *f, uint32_t fields_len, const uint8_t *der,
+	uint32_t len)
 {
-	struct cert *x = cert_make(s, encode(s, encode_cert, f), der, len);
+	struct cert *x = cert_make(s, fields_len, der, len);
 
 	if (!x)
 		return NULL;
@@ -233,7 +242,7 @@ issuer_of(struct chains *s, const uint8_t *der, uint32_t len)
 		psi_stat_inc(s->stats, x->sound ? PSI_STAT_cert_parsed : PSI_STAT_cert_malformed);
 	} else {
 		read_x509(s, &s->x509s[1], der, len);
-		x = cert_of(s, &s->x509s[1], der, len);
+		x = cert_of(s, &s->x509s[1], encode(s, encode_cert, &s->x509s[1]), der, len);
 		if (!x)
 			return NULL;
 		x->hash = hash;
@@ -276,26 +285,45 @@ keep_identity(struct chain *c, const struct psi_x509 *x)
 	return true;
 }
 
-/* The leaf: its own fields into the chain, and itself. The chain is another then; NULL, and the chain freed, without
+/* The chain with the fields in scratch: the leaf's own, then those of its element. NULL, and the chain freed, without
  * memory. */
 static struct chain *
-keep_leaf(struct chains *s, struct chain *c, const uint8_t *der, uint32_t len)
+with_fields(struct chains *s, struct chain *c, uint32_t leaf_len, uint32_t first_len)
 {
-	const struct psi_x509 *x = &s->x509s[0];
-	uint32_t own = encode(s, encode_leaf, x);
-	struct chain *n = realloc(c, sizeof(*c) + own);
+	struct chain *n = realloc(c, sizeof(*c) + leaf_len + first_len);
 
 	if (!n) {
 		chain_free(c);
 		return NULL;
 	}
-	memcpy(n->leaf, s->scratch + offsetof(struct psi_event, body), own);
-	n->leaf_len = own;
+	memcpy(n->leaf, s->scratch + offsetof(struct psi_event, body), leaf_len + first_len);
+	n->leaf_len = leaf_len;
+	n->first_len = first_len;
+	return n;
+}
+
+/* The leaf: its fields into the chain, and itself. The chain is another then; NULL, and the chain freed, without
+ * memory. */
+static struct chain *
+keep_leaf(struct chains *s, struct chain *c, const uint8_t *der, uint32_t len)
+{
+	const struct psi_x509 *x = &s->x509s[0];
+	struct psi_event_w w;
+	uint32_t own;
+	struct chain *n;
+
+	psi_event_begin(&w, s->scratch, PSI_EVENT_MAX, PSI_EVENT_TLS_FLOW);
+	encode_leaf(&w, x);
+	own = encoded(&w);
+	encode_cert(&w, x);
+	n = with_fields(s, c, own, encoded(&w) - own);
+	if (!n)
+		return NULL;
 	n->not_before = x->not_before;
 	n->not_after = x->not_after;
 	n->serial_len = x->serial_len;
 	memcpy(n->serial, x->serial, sizeof(n->serial));
-	n->cert[0] = cert_of(s, x, der, len);
+	n->cert[0] = cert_of(s, x, 0, der, len);
 	if (!n->cert[0]) {
 		chain_free(n);
 		return NULL;
@@ -374,7 +402,10 @@ parse_raw(struct chains *s, struct chain *c, uint32_t len)
 		return NULL;
 	}
 	encode_raw_key(&w, s->bytes + 3, len - 3, c->pin->spki_sha256);
-	c->cert[0] = cert_make(s, encoded(&w), s->bytes, 0);
+	c = with_fields(s, c, 0, encoded(&w));
+	if (!c)
+		return NULL;
+	c->cert[0] = cert_make(s, 0, s->bytes, 0);
 	if (!c->cert[0]) {
 		chain_free(c);
 		return NULL;

@@ -136,9 +136,9 @@ as_population_sees(const struct psi_collector *c, const struct flow_view *v)
 
 	f.ahead = v->ahead;
 	f.who = v->join ? &v->join->who : NULL;
-	f.cert_status = v->trust.status;
-	f.name_mismatch = v->trust.findings & PSI_TRUST_name_mismatch;
-	f.wrong_use = v->trust.findings & PSI_TRUST_wrong_eku;
+	f.cert_status = v->cert_status;
+	f.name_mismatch = v->cert_findings & PSI_TRUST_name_mismatch;
+	f.wrong_use = v->cert_findings & PSI_TRUST_wrong_eku;
 	f.own_ca = v->own_ca;
 	f.weight = v->pin.action == PSI_PIN_IGNORE && v->pin.pin != PSI_PIN_NONE
 			   ? 0
@@ -180,7 +180,7 @@ tell(struct psi_collector *c, const struct psi_rec *r, struct join *j,
 			psi_stat_inc(&c->stats, PSI_STAT_flow_ignored);
 		return;
 	}
-	known = (struct psi_verdict_known){.cert_status = v.trust.status, .pin = v.pin.pin};
+	known = (struct psi_verdict_known){.cert_status = v.cert_status, .pin = v.pin.pin};
 	psi_verdict_flow(r, &known, &verdict);
 	if (c->population && type == PSI_EVENT_TLS_FLOW) {
 		struct psi_pop_flow f = as_population_sees(c, &v);

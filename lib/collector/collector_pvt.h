@@ -16,7 +16,7 @@
 struct psi_collector;
 
 /* A certificate, read once: issuers recur in many chains, which then share it. bytes: its fields as they stand in an
- * element of a chain, ready to be copied, then the certificate as sent. */
+ * element of a chain, ready to be copied, then the certificate as sent. A leaf has its fields in the chain. */
 struct cert {
 	uint64_t hash, used; /* of an issuer that is kept for other chains */
 	uint32_t refs;
@@ -36,28 +36,30 @@ cert_der(const struct cert *x)
 #define ISSUER_SETS 256
 #define ISSUER_WAYS 4
 
-/* A distinct chain, parsed once. */
+/* A distinct chain, parsed once. What each flow asks of it comes first: chains_want_first. */
 struct chain {
 	uint64_t key[2];
 	struct chain *hash_next, *newer, *older; /* in the hash table; in order of use */
-	uint64_t moved_at;	     /* when it last moved in that order, in uses of any chain */
+	uint64_t moved_at; /* when it last moved in that order, in uses of any chain */
+	uint32_t cert_cnt;
+	uint32_t leaf_len;    /* the leaf's own tls.* fields */
+	uint32_t first_len;   /* behind them: those of its element of the chain */
+	uint16_t cut, broken; /* 1: not all bytes were there; the list contradicts itself */
+	uint8_t raw;	      /* 1: a raw public key (RFC 7250), which nobody vouches for */
+	bool is_seen;
+	bool own_ca; /* as of the policy of own_ca_generation */
+	uint8_t serial_len;
+	uint64_t own_ca_generation;
 	struct psi_pop_flow seen;    /* what the population wants to know of it, once is_seen */
 	struct psi_pop_chain hashed; /* and what it makes of that */
-	bool is_seen;
-	int64_t not_before, not_after; /* of the leaf, seconds since 1970; INT64_MIN unreadable */
-	uint8_t serial_len, serial[PSI_X509_SERIAL_MAX]; /* of the leaf */
-	uint8_t raw;	      /* 1: a raw public key (RFC 7250), which nobody vouches for */
-	uint16_t cut, broken; /* 1: not all bytes were there; the list contradicts itself */
-	uint32_t cert_cnt;
 	struct cert *cert[CHAIN_CERT_MAX];
 	/* One allocation: hashes of each certificate, then of the leaf its issuer, NUL-terminated, and its first DNS name.
 	 * NULL when there is no certificate; a raw key has its hash alone. */
 	struct psi_pins_cert *pin;
 	char *issuer, *name;
 	uint32_t issuer_len, name_len;
-	bool own_ca; /* as of the policy of own_ca_generation */
-	uint64_t own_ca_generation;
-	uint32_t leaf_len; /* the leaf's own tls.* fields */
+	int64_t not_before, not_after; /* of the leaf, seconds since 1970; INT64_MIN unreadable */
+	uint8_t serial[PSI_X509_SERIAL_MAX]; /* of the leaf */
 	uint8_t leaf[] __attribute__((aligned(8)));
 };
 
@@ -65,7 +67,7 @@ struct chains {
 	struct psi_stats *stats;
 	struct psi_x509_ctx *x509;
 	struct chain **bucket;
-	uint32_t bucket_cnt, cnt, max;
+	uint32_t bucket_cnt /* a power of two */, cnt, max;
 	uint64_t uses;
 	struct chain *newest, *oldest;
 	uint8_t *bytes;		/* CHAIN_LEN_MAX: one chain in one piece */
@@ -134,7 +136,10 @@ struct flow_view {
 	const struct psi_pop_ahead *ahead; /* NULL: nothing was worked out before */
 	struct join
 		*join; /* keeps what is known from the first record to the last; NULL: only one */
-	struct psi_trust_result trust;
+	uint32_t cert_status, cert_findings; /* of the server's chain, of its staple, too */
+	const struct psi_trust_result
+		*trust; /* what was said of that chain; NULL: nobody was asked */
+	struct psi_trust_result trust_here; /* where it stands when no join keeps it */
 	struct psi_pin_result pin;
 	struct psi_match_hits hits;
 	bool own_ca;

@@ -223,16 +223,23 @@ put_hello(struct psi_event_w *w, const struct psi_rec *r)
 }
 
 static void
+put_cert(struct psi_event_w *w, enum psi_field f, const void *fields, uint32_t len)
+{
+	psi_event_open(w, f);
+	psi_event_put_fields(w, fields, len);
+	psi_event_close(w);
+}
+
+static void
 put_chain(struct psi_event_w *w, enum psi_field f, enum psi_field cut, const struct chain *c,
 	bool record_cut)
 {
 	if (!c)
 		return;
-	for (uint32_t i = 0; i < c->cert_cnt; i++) {
-		psi_event_open(w, f);
-		psi_event_put_fields(w, c->cert[i]->bytes, c->cert[i]->fields_len);
-		psi_event_close(w);
-	}
+	if (c->cert_cnt)
+		put_cert(w, f, c->leaf + c->leaf_len, c->first_len);
+	for (uint32_t i = 1; i < c->cert_cnt; i++)
+		put_cert(w, f, c->cert[i]->bytes, c->cert[i]->fields_len);
 	if (c->cut || record_cut)
 		psi_put_u64(w, cut, 1);
 }
@@ -247,8 +254,8 @@ put_chains(struct psi_event_w *w, const struct flow_view *v)
 	put_chain(w, PSI_F_TLS_CHAIN, PSI_F_TLS_CHAIN_CUT, server, v->rec->chain_cut[PSI_S2C]);
 	put_chain(w, PSI_F_TLS_CLIENT_CHAIN, PSI_F_TLS_CLIENT_CHAIN_CUT, v->chain[PSI_C2S],
 		v->rec->chain_cut[PSI_C2S]);
-	psi_put_u64(w, PSI_F_TLS_CERT_STATUS, v->trust.status);
-	for (uint32_t left = v->trust.findings; left; left &= left - 1)
+	psi_put_u64(w, PSI_F_TLS_CERT_STATUS, v->cert_status);
+	for (uint32_t left = v->cert_findings; left; left &= left - 1)
 		psi_put_str(w, PSI_F_TLS_CERT_FINDINGS, psi_trust_finding_name(left & -left));
 }
 
@@ -279,7 +286,7 @@ encode_flow(struct psi_event_w *w, const struct flow_view *v)
 		psi_put_u64(w, PSI_F_MESSAGES, r->messages & ~r->inferred);
 		if (r->inferred)
 			psi_put_u64(w, PSI_F_INFERRED, r->inferred);
-		psi_put_bytes(w, PSI_F_SEQUENCE, r->seq, r->seq_len);
+		psi_event_put_bytes(w, PSI_F_SEQUENCE, r->seq, r->seq_len);
 		put_alerts(w, r);
 		put_records(w, PSI_F_RECORDS_C2S, r, PSI_C2S);
 		put_records(w, PSI_F_RECORDS_S2C, r, PSI_S2C);

@@ -31,6 +31,17 @@ class_sum(void)
 	return sum;
 }
 
+/* Memory in huge pages, if the system has some to give. */
+static void *
+huge(size_t len)
+{
+	void *p = aligned_alloc(JOIN_SLAB, (len + JOIN_SLAB - 1) & ~(size_t)(JOIN_SLAB - 1));
+
+	if (p)
+		madvise(p, len, MADV_HUGEPAGE); /* no is an answer, too */
+	return p;
+}
+
 int
 joins_open(struct joins *s, uint32_t max, struct psi_stats *stats)
 {
@@ -42,8 +53,11 @@ joins_open(struct joins *s, uint32_t max, struct psi_stats *stats)
 	 * must not leave too little for another */
 	s->slab_max = (uint32_t)PSI_MIN(
 		UINT32_MAX, 1 + (uint64_t)max * class_sum() / (JOIN_SLAB / JOIN_UNIT - JOIN_SIZES));
-	s->bucket = calloc(s->bucket_cnt, sizeof(*s->bucket));
-	return s->bucket ? 0 : -ENOMEM;
+	s->bucket = huge((size_t)s->bucket_cnt * sizeof(*s->bucket));
+	if (!s->bucket)
+		return -ENOMEM;
+	memset(s->bucket, 0, (size_t)s->bucket_cnt * sizeof(*s->bucket));
+	return 0;
 }
 
 static struct join **
@@ -83,10 +97,9 @@ add_slab(struct joins *s)
 
 	if (s->slab_cnt == s->slab_max)
 		return false;
-	n = aligned_alloc(JOIN_SLAB, JOIN_SLAB);
+	n = huge(JOIN_SLAB);
 	if (!n)
 		return false;
-	madvise(n, JOIN_SLAB, MADV_HUGEPAGE); /* no is an answer, too */
 	n->before = s->slab;
 	s->slab = n;
 	s->slab_cnt++;

@@ -34,22 +34,21 @@ certificates(const struct chain *chain, struct psi_trust_der *der)
 static void
 ask_trust(const struct psi_policy *policy, struct flow_view *v, const struct psi_trust_query *q)
 {
+	struct psi_trust_result *out = v->join ? &v->join->trust : &v->trust_here;
 	struct psi_trust_der der[CHAIN_CERT_MAX];
 	uint32_t cnt;
 
-	if (v->join && v->join->trust_generation == policy->generation) {
-		v->trust = v->join->trust;
-		return;
-	}
-	if (!psi_trust_find(policy->trust, q, &v->trust)) {
+	if ((!v->join || v->join->trust_generation != policy->generation) &&
+		!psi_trust_find(policy->trust, q, out)) {
 		cnt = certificates(v->chain[PSI_S2C], der);
-		if (!psi_trust_check(policy->trust, q, der, cnt, &v->trust))
+		if (!psi_trust_check(policy->trust, q, der, cnt, out))
 			return; /* not now */
 	}
-	if (v->join) {
-		v->join->trust = v->trust;
+	if (v->join)
 		v->join->trust_generation = policy->generation;
-	}
+	v->trust = out;
+	v->cert_status = out->status;
+	v->cert_findings = out->findings;
 }
 
 /* The status of the server's chain. */
@@ -61,21 +60,21 @@ check_chain(struct psi_collector *c, struct flow_view *v)
 	const struct psi_policy *policy = c->cfg.policy;
 	const struct chain *chain = v->chain[PSI_S2C];
 
-	v->trust = (struct psi_trust_result){.status = PSI_CERT_NOT_CHECKED};
+	v->cert_status = PSI_CERT_NOT_CHECKED;
 	if (!chain || !chain->cert_cnt || chain->raw)
 		return;
 	if (!policy || !policy->trust) {
-		v->trust.status = status_by_dates(chain, q.time_s);
+		v->cert_status = status_by_dates(chain, q.time_s);
 		return;
 	}
 	memcpy(q.key, chain->key, sizeof(q.key));
 	q.sni = psi_rec_piece(v->rec, PSI_VAR_SNI, &q.sni_len);
 	ask_trust(policy, v, &q);
 	/* The issuer may be among what was not kept: that there is none must not be said. */
-	if (chain->cut && v->trust.findings & PSI_TRUST_missing_intermediate) {
-		v->trust.status =
-			(v->trust.status & ~(uint32_t)PSI_CERT_INVALID_ISSUER) | PSI_CERT_UNKNOWN;
-		v->trust.findings &= ~(uint32_t)PSI_TRUST_missing_intermediate;
+	if (chain->cut && v->cert_findings & PSI_TRUST_missing_intermediate) {
+		v->cert_status =
+			(v->cert_status & ~(uint32_t)PSI_CERT_INVALID_ISSUER) | PSI_CERT_UNKNOWN;
+		v->cert_findings &= ~(uint32_t)PSI_TRUST_missing_intermediate;
 	}
 }
 
@@ -91,8 +90,8 @@ heed_staple(struct flow_view *v)
 		chain->serial_len != r->ocsp.serial_len ||
 		memcmp(chain->serial, r->ocsp.serial, r->ocsp.serial_len) != 0)
 		return;
-	v->trust.status = (v->trust.status & ~(uint32_t)PSI_CERT_VALID) | PSI_CERT_REVOKED;
-	v->trust.findings |= PSI_TRUST_revoked_by_staple;
+	v->cert_status = (v->cert_status & ~(uint32_t)PSI_CERT_VALID) | PSI_CERT_REVOKED;
+	v->cert_findings |= PSI_TRUST_revoked_by_staple;
 }
 
 /* ---- pins ---- */
@@ -148,9 +147,10 @@ check_pins(struct psi_collector *c, struct flow_view *v)
 		shown.cert = chain->pin;
 		shown.cnt = chain->cert_cnt;
 		shown.cut = chain->cut || v->rec->chain_cut[PSI_S2C];
-		shown.has_root = v->trust.has_root;
-		memcpy(shown.root_spki_sha256, v->trust.root_spki_sha256,
-			sizeof(shown.root_spki_sha256));
+		shown.has_root = v->trust && v->trust->has_root;
+		if (shown.has_root)
+			memcpy(shown.root_spki_sha256, v->trust->root_spki_sha256,
+				sizeof(shown.root_spki_sha256));
 	}
 	host = host_of(v->rec, &len);
 	psi_pins_check(p->pins, host, host ? len : 0, &shown,
@@ -173,7 +173,7 @@ learn_key(struct psi_collector *c, struct flow_view *v)
 	seen.spki_sha256 = chain->pin[0].spki_sha256;
 	seen.issuer = chain->issuer;
 	seen.issuer_sha256 = chain->cert_cnt > 1 ? chain->pin[1].spki_sha256 : NULL;
-	seen.root_sha256 = v->trust.has_root ? v->trust.root_spki_sha256 : NULL;
+	seen.root_sha256 = v->trust && v->trust->has_root ? v->trust->root_spki_sha256 : NULL;
 	v->news = psi_pins_learn(c->cfg.keys, &seen, NULL);
 }
 

@@ -69,7 +69,7 @@ say(struct psi_collector *c, const struct flow_view *v, const struct news *n)
 void
 tell_news(struct psi_collector *c, const struct flow_view *v)
 {
-	bool trusted = v->trust.status & PSI_CERT_VALID;
+	bool trusted = v->cert_status & PSI_CERT_VALID;
 
 	if (v->pin.pin == PSI_PIN_BACKUP_MATCH)
 		say(c, v, &backup);

@@ -105,6 +105,7 @@ check(const struct chain *c, const uint8_t *body, uint32_t len)
 	CU_ASSERT_EQUAL(c->cut, list.err == PSI_E_SHORT || list.cnt > list.kept);
 	for (uint32_t i = 0; i < list.kept; i++) {
 		const struct cert *got = c->cert[i];
+		const uint8_t *fields = i ? got->bytes : c->leaf + c->leaf_len;
 
 		x[i].err == PSI_OK ? parsed-- : malformed--;
 		if (x[i].len < psi_be24(body + at))
@@ -114,8 +115,9 @@ check(const struct chain *c, const uint8_t *body, uint32_t len)
 		psi_event_begin(&w, event, sizeof(event), PSI_EVENT_TLS_FLOW);
 		encode_cert(&w, &x[i]);
 		n = w.at - (uint32_t)offsetof(struct psi_event, body);
-		CU_ASSERT_FATAL(got->fields_len == n && got->der_len == x[i].len);
-		CU_ASSERT_EQUAL(memcmp(got->bytes, event + offsetof(struct psi_event, body), n), 0);
+		CU_ASSERT_FATAL(
+			(i ? got->fields_len : c->first_len) == n && got->der_len == x[i].len);
+		CU_ASSERT_EQUAL(memcmp(fields, event + offsetof(struct psi_event, body), n), 0);
 		CU_ASSERT_EQUAL(memcmp(cert_der(got), body + at + 3, x[i].len), 0);
 		CU_ASSERT_EQUAL(memcmp(c->pin[i].sha256, x[i].sha256, 32), 0);
 		CU_ASSERT_EQUAL(memcmp(c->pin[i].spki_sha256, x[i].spki_sha256, 32), 0);
