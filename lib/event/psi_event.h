@@ -109,8 +109,8 @@ _Static_assert(sizeof(struct psi_event) == 24, "the header leaves the machine");
 struct psi_event_w {
 	uint8_t *buf; /* the caller's, 8-aligned */
 	uint32_t cap, at;
-	uint32_t depth;	  /* objects open */
-	uint32_t skipped; /* objects open that did not fit: what is put into them is left out */
+	uint16_t depth;	  /* objects open */
+	uint16_t skipped; /* objects open that did not fit: what is put into them is left out */
 	uint32_t open[PSI_EVENT_DEPTH_MAX]; /* where the objects in the making begin */
 	bool cut;
 };
