@@ -103,8 +103,8 @@ relations(struct psi_collector *c, struct ahead *a)
 	}
 	if (!c->population)
 		return;
-	f = as_population_looks(c, r, chain);
-	f.who = a->join ? &a->join->who : NULL;
+	as_population_looks(c, r, chain, &f);
+	f.kept = a->join ? &a->join->kept : NULL;
 	a->has_pop = psi_population_ahead(c->population, &f, &a->pop);
 }
 

@@ -98,6 +98,9 @@ look_at_chain(const struct psi_collector *c, struct chain *chain)
 	static const uint8_t none[32];
 	struct psi_pop_flow *f = &chain->seen;
 
+	chain->is_seen = true;
+	if (!chain->issuer)
+		return;
 	if (memcmp(chain->pin->spki_sha256, none, sizeof(none)) != 0)
 		f->spki = chain->pin->spki_sha256;
 	f->issuer = chain->issuer;
@@ -111,39 +114,35 @@ look_at_chain(const struct psi_collector *c, struct chain *chain)
 	f->cert_name_len = chain->name_len;
 	psi_population_chain(c->population, f, &chain->hashed);
 	f->chain = &chain->hashed;
-	chain->is_seen = true;
 }
 
-struct psi_pop_flow
-as_population_looks(const struct psi_collector *c, const struct psi_rec *r, struct chain *chain)
+void
+as_population_looks(const struct psi_collector *c, const struct psi_rec *r, struct chain *chain,
+	struct psi_pop_flow *f)
 {
-	struct psi_pop_flow f = {0};
-
-	if (chain && chain->issuer) {
-		if (!chain->is_seen)
-			look_at_chain(c, chain);
-		f = chain->seen;
-	}
-	f.rec = r;
-	return f;
+	if (chain && !chain->is_seen)
+		look_at_chain(c, chain);
+	if (chain)
+		*f = chain->seen;
+	else
+		memset(f, 0, sizeof(*f));
+	f->rec = r;
 }
 
 /* What the population wants to know of a flow. */
-static struct psi_pop_flow
-as_population_sees(const struct psi_collector *c, const struct flow_view *v)
+static void
+as_population_sees(const struct psi_collector *c, const struct flow_view *v, struct psi_pop_flow *f)
 {
-	struct psi_pop_flow f = as_population_looks(c, v->rec, v->chain[PSI_S2C]);
-
-	f.ahead = v->ahead;
-	f.who = v->join ? &v->join->who : NULL;
-	f.cert_status = v->cert_status;
-	f.name_mismatch = v->cert_findings & PSI_TRUST_name_mismatch;
-	f.wrong_use = v->cert_findings & PSI_TRUST_wrong_eku;
-	f.own_ca = v->own_ca;
-	f.weight = v->pin.action == PSI_PIN_IGNORE && v->pin.pin != PSI_PIN_NONE
-			   ? 0
-			   : (float)v->hits.weight;
-	return f;
+	as_population_looks(c, v->rec, v->chain[PSI_S2C], f);
+	f->ahead = v->ahead;
+	f->kept = v->join ? &v->join->kept : NULL;
+	f->cert_status = v->cert_status;
+	f->name_mismatch = v->cert_findings & PSI_TRUST_name_mismatch;
+	f->wrong_use = v->cert_findings & PSI_TRUST_wrong_eku;
+	f->own_ca = v->own_ca;
+	f->weight = v->pin.action == PSI_PIN_IGNORE && v->pin.pin != PSI_PIN_NONE
+			    ? 0
+			    : (float)v->hits.weight;
 }
 
 /* A flow that goes on waits for its end with what is known of its certificates. Data that went both ways already is what
@@ -151,15 +150,16 @@ as_population_sees(const struct psi_collector *c, const struct flow_view *v)
 static void
 keep(struct psi_collector *c, const struct psi_rec *r, const struct psi_pop_ahead *ahead)
 {
-	struct flow_view v = {.rec = r, .ahead = ahead, .join = joins_put(&c->joins, r)};
+	struct join *j = joins_put(&c->joins, r);
 	struct psi_pop_flow f;
+	struct flow_view v;
 
 	if (!c->population || r->kind & PSI_REC_AGAIN)
 		return;
-	know(c, &v);
+	know(c, &v, r, j, ahead);
 	if (v.hits.ignore)
 		return;
-	f = as_population_sees(c, &v);
+	as_population_sees(c, &v, &f);
 	psi_population_used(c->population, &f);
 }
 
@@ -170,11 +170,11 @@ tell(struct psi_collector *c, const struct psi_rec *r, struct join *j,
 {
 	struct psi_verdict_known known;
 	struct psi_verdict verdict;
-	struct flow_view v = {.rec = r, .ahead = ahead, .join = j, .verdict = &verdict};
+	struct flow_view v;
 	struct psi_event_w w;
 
 	c->now_ns = PSI_MAX(c->now_ns, r->end_ns);
-	know(c, &v);
+	know(c, &v, r, j, ahead);
 	if (v.hits.ignore) {
 		if (type == PSI_EVENT_TLS_FLOW)
 			psi_stat_inc(&c->stats, PSI_STAT_flow_ignored);
@@ -183,10 +183,12 @@ tell(struct psi_collector *c, const struct psi_rec *r, struct join *j,
 	known = (struct psi_verdict_known){.cert_status = v.cert_status, .pin = v.pin.pin};
 	psi_verdict_flow(r, &known, &verdict);
 	if (c->population && type == PSI_EVENT_TLS_FLOW) {
-		struct psi_pop_flow f = as_population_sees(c, &v);
+		struct psi_pop_flow f;
 
+		as_population_sees(c, &v, &f);
 		psi_population_flow(c->population, &f, &verdict);
 	}
+	v.verdict = &verdict;
 	psi_event_begin(&w, c->buf, PSI_EVENT_MAX, type);
 	encode_flow(&w, &v);
 	psi_stat_inc(&c->stats, PSI_STAT_event_out);
@@ -268,7 +270,7 @@ on_flow(struct psi_collector *c, const struct psi_rec *r, const struct psi_pop_a
 		return;
 	}
 	merge(&j->rec, r);
-	tell(c, &j->rec, j, j->who.known ? ahead : NULL, PSI_EVENT_TLS_FLOW);
+	tell(c, &j->rec, j, j->kept.who.known ? ahead : NULL, PSI_EVENT_TLS_FLOW);
 	joins_free(&c->joins, j);
 }
 

@@ -92,7 +92,7 @@ void chains_want_first(const struct chains *s, const uint64_t key[2]);
 struct join {
 	uint64_t flow_id;
 	struct join *hash_next, *newer, *older;
-	struct psi_pop_who who;	       /* what the population made of it */
+	struct psi_pop_kept kept;      /* what the population made of it */
 	struct psi_trust_result trust; /* of its server's chain */
 	uint64_t trust_generation;     /* the policy that said so; 0: nobody was asked */
 	uint32_t units;		       /* of memory */
@@ -164,17 +164,18 @@ struct ahead {
 uint32_t look_ahead(struct psi_collector *c, const struct psi_handoff *q, struct ahead a[AHEAD_MAX],
 	uint32_t max);
 
-/* known.c: fills in all but verdict and news. host_of: the name that a flow is for; NULL when it names none.
+/* known.c: fills in all but verdict. host_of: the name that a flow is for; NULL when it names none.
  * learn_key: the host's key into the store of keys seen, if there is one. */
-void know(struct psi_collector *c, struct flow_view *v);
+void know(struct psi_collector *c, struct flow_view *v, const struct psi_rec *r, struct join *j,
+	const struct psi_pop_ahead *ahead);
 const uint8_t *host_of(const struct psi_rec *r, uint32_t *len);
 void learn_key(struct psi_collector *c, struct flow_view *v);
 
 /* news.c: findings that this flow suffices for. */
 void tell_news(struct psi_collector *c, const struct flow_view *v);
 /* collector.c: what the population wants to know of a flow, its record and its chain alone. */
-struct psi_pop_flow
-as_population_looks(const struct psi_collector *c, const struct psi_rec *r, struct chain *chain);
+void as_population_looks(const struct psi_collector *c, const struct psi_rec *r,
+	struct chain *chain, struct psi_pop_flow *f);
 /* collector.c: a finding as an event. also: evidence that has no bit; NULL: none. */
 void tell_finding(struct psi_collector *c, const struct psi_finding *f, const char *also);
 

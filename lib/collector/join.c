@@ -174,7 +174,7 @@ joins_put(struct joins *s, const struct psi_rec *r)
 	memcpy(&j->rec, r, r->len);
 	j->flow_id = r->flow_id;
 	j->trust_generation = 0;
-	j->who.known = false;
+	psi_pop_kept_none(&j->kept);
 	j->hash_next = *p;
 	*p = j;
 	j->newer = NULL;

@@ -253,8 +253,19 @@ match_rules(struct psi_collector *c, struct flow_view *v)
 }
 
 void
-know(struct psi_collector *c, struct flow_view *v)
+know(struct psi_collector *c, struct flow_view *v, const struct psi_rec *r, struct join *j,
+	const struct psi_pop_ahead *ahead)
 {
+	/* one by one: to clear all of it, the room for hits included, takes longer than the rest */
+	v->rec = r;
+	v->join = j;
+	v->ahead = ahead;
+	v->trust = NULL;
+	v->cert_findings = 0;
+	v->pin = (struct psi_pin_result){.pin = PSI_PIN_NONE};
+	v->hits.cnt = v->hits.more = 0;
+	v->hits.ignore = false;
+	v->news = PSI_PINS_NEWS_NONE;
 	for (int d = 0; d < PSI_DIR_CNT; d++)
 		v->chain[d] =
 			v->rec->has_chain[d] ? chains_find(&c->chains, v->rec->chain_key[d]) : NULL;

@@ -173,11 +173,11 @@ link_versions(struct psi_population *p, const struct psi_pop_flow *f, struct psi
 	struct row *r;
 
 	if (f->spki && f->cert_msg_len && id->issuer_seen) {
-		r = pop_rows_shape(p, id->host, f->cert_msg_len, true);
+		r = pop_rows_make_shape(p, id->host, f->cert_msg_len, f->kept);
 		r->ok_ns = id->ctx;
 		r->ref_ns = id->issuer;
 	} else if (!f->spki && id->hidden_len > tail) {
-		r = pop_rows_shape(p, id->host, id->hidden_len - tail, false);
+		r = pop_rows_shape(p, id->host, id->hidden_len - tail);
 		if (!r || !r->ok_ns)
 			return;
 		id->ctx = r->ok_ns;
@@ -208,7 +208,8 @@ work_out(const struct psi_population *p, const struct psi_pop_flow *f,
 	uint16_t name_len;
 
 	pop_host_name(f, name, &name_len);
-	*id = (struct psi_pop_who){.known = true};
+	id->known = true;
+	id->spare = 0;
 	id->client = pop_hash(p->cfg.seed, r->addr[PSI_C2S], 16);
 	id->ja4 = pop_hash(p->cfg.seed, ja4, ja4_len);
 	id->stack = pop_mix(id->client, id->ja4);
@@ -247,8 +248,8 @@ who_of(const struct psi_population *p, const struct psi_pop_flow *f, struct psi_
 	else
 		psi_population_chain(p, f, &chain);
 	of_chain = chain.named + chain.shown;
-	if (f->who && f->who->known && f->who->of_chain == of_chain)
-		*id = *f->who;
+	if (f->kept && f->kept->who.known && f->kept->who.of_chain == of_chain)
+		*id = f->kept->who;
 	else if (f->ahead && f->ahead->who.of_chain == of_chain)
 		*id = f->ahead->who;
 	else
@@ -264,14 +265,19 @@ psi_population_ahead(
 		return false;
 	pop_rows_keys(p, &a->who, a->key);
 	a->key[PSI_POP_ROWS] = pop_rows_shape_key(p, a->who.host, f->cert_msg_len);
-	pop_rows_want_lines(p, a->key, PSI_POP_ROWS + 1);
+	a->asked = f->kept && f->kept->has_rows;
+	if (a->asked)
+		pop_rows_want_kept(p, f->kept);
+	else
+		pop_rows_want_lines(p, a->key, PSI_POP_ROWS + 1);
 	return true;
 }
 
 void
 psi_population_ahead_rows(const struct psi_population *p, const struct psi_pop_ahead *a)
 {
-	pop_rows_want_rows(p, a->key, PSI_POP_ROWS + 1);
+	if (!a->asked)
+		pop_rows_want_rows(p, a->key, PSI_POP_ROWS + 1);
 }
 
 bool
@@ -279,8 +285,8 @@ pop_identify(struct psi_population *p, const struct psi_pop_flow *f, struct psi_
 {
 	if (!who_of(p, f, id))
 		return false;
-	if (f->who)
-		*f->who = *id;
+	if (f->kept)
+		f->kept->who = *id;
 	link_versions(p, f, id);
 	return true;
 }

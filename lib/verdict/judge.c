@@ -247,6 +247,6 @@ pop_judge(struct psi_population *p, const struct psi_pop_who *id, enum how how, 
 {
 	struct flow_rows rows;
 
-	pop_rows_flow(p, id, NULL, false, &rows);
+	pop_rows_find(p, id, &rows);
 	pop_judge_rows(p, id, &rows, how, fault, o);
 }

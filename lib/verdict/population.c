@@ -19,7 +19,6 @@ add(struct row *r, bool ok, float worth)
 static void
 add_other(struct row *r, bool ok, float worth)
 {
-	r->counts_other = true;
 	*(ok ? &r->other.ok : &r->other.ref) += worth;
 }
 
@@ -288,7 +287,7 @@ refused(struct psi_population *p, const struct psi_pop_flow *f, struct psi_pop_w
 	}
 	p->count.refused++;
 	count_issuer(p, f, id);
-	pop_rows_flow(p, id, f->ahead, true, &rows);
+	pop_rows_make(p, f, id, &rows);
 	counted = count(p, id, &rows, false, how >= HOW_AFTER && how <= HOW_LEFT,
 		pop_vote_of(how, fault), f->weight);
 	pop_judge_rows(p, id, &rows, how, fault, &o);
@@ -317,7 +316,7 @@ used(struct psi_population *p, const struct psi_pop_flow *f, const struct psi_po
 	}
 	p->count.accepted++;
 	count_issuer(p, f, id);
-	pop_rows_flow(p, id, f->ahead, true, &rows);
+	pop_rows_make(p, f, id, &rows);
 	mark_used(rows.host.leaf, f->rec->end_ns);
 	count(p, id, &rows, true, false, VOTE_CNT, f->weight);
 }

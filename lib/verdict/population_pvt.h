@@ -67,16 +67,17 @@ struct row {
 				used_ns; /* leaf: last time that data went both ways, resumed sessions included */
 			uint64_t try_ns; /* leaf: the attempt that was counted last */
 		};
-		struct { /* of a row that counts something else, too; aged once it does */
+		struct { /* of a row that counts something else, too: its key has KEY_OTHER */
 			struct mass other; /* everyone: kinds; stack, all: domains */
 			float vote
 				[VOTE_CNT]; /* everyone: of the kinds that refuse, what they say */
 		};
 	};
-	uint32_t check; /* the lower half of its key */
-	bool counts_other;
+	uint64_t key;
 };
 _Static_assert(sizeof(struct row) == 64, "a row is a cache line");
+
+#define KEY_OTHER (1ull << 63)
 
 /* What tells whether a row is there, and which one makes room, without touching the rows themselves. */
 struct row_line {
@@ -202,16 +203,21 @@ void pop_rows_keys(
 /* Ask for the lines of keys, then for the rows that these name. */
 void pop_rows_want_lines(const struct psi_population *p, const uint64_t *key, uint32_t cnt);
 void pop_rows_want_rows(const struct psi_population *p, const uint64_t *key, uint32_t cnt);
-/* The rows, NULL where there is none and none is to be made. Others that are made later may take their place. ahead: their
- * keys, if they were worked out for the same; NULL: they were not. */
+/* Ask for all rows that were kept, which needs no lines. */
+void pop_rows_want_kept(const struct psi_population *p, const struct psi_pop_kept *kept);
+/* The rows, NULL where there is none and none is to be made. Others that are made later may take their place. */
 void pop_rows_level(struct psi_population *p, const struct psi_pop_who *id, uint64_t ctx, bool make,
 	struct level *out);
-void pop_rows_flow(struct psi_population *p, const struct psi_pop_who *id,
-	const struct psi_pop_ahead *ahead, bool make, struct flow_rows *out);
+void pop_rows_find(struct psi_population *p, const struct psi_pop_who *id, struct flow_rows *out);
+/* The same of a flow that is counted: all are there, or made. */
+void pop_rows_make(struct psi_population *p, const struct psi_pop_flow *f,
+	const struct psi_pop_who *id, struct flow_rows *out);
 /* A host's certificates of a length, once they were seen in clear. Its words stand for other things: ok_ns the ctx, ref_ns
  * the issuer. */
 uint64_t pop_rows_shape_key(const struct psi_population *p, uint64_t host, uint32_t msg_len);
-struct row *pop_rows_shape(struct psi_population *p, uint64_t host, uint32_t msg_len, bool make);
+struct row *pop_rows_shape(struct psi_population *p, uint64_t host, uint32_t msg_len);
+struct row *pop_rows_make_shape(
+	struct psi_population *p, uint64_t host, uint32_t msg_len, struct psi_pop_kept *kept);
 /* An issuer that trusted roots do not know, and the domains that it vouches for. */
 void pop_rows_foreign(struct psi_population *p, const struct psi_pop_who *id, struct row **domain,
 	struct row **all);

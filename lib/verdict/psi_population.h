@@ -86,7 +86,7 @@ struct psi_pop_chain {
 	uint64_t shown; /* its key, issuer and number of certificates */
 };
 
-/* Who and what a flow is about, hashed. Worked out at the first record of a flow, and good for the next one. */
+/* Who and what a flow is about, hashed. */
 struct psi_pop_who {
 	bool known;
 	bool issuer_seen; /* issuer is of its name, not of what looks alike */
@@ -103,11 +103,28 @@ struct psi_pop_who {
 	uint64_t issuer_any; /* and as any stack would */
 };
 
+#define PSI_POP_ROWS \
+	15 /* relations of a flow; one more row has the lengths of its host's certificates */
+
+/* What is kept from one record of a flow to the next. psi_pop_kept_none: nothing, before the first. */
+struct psi_pop_kept {
+	struct psi_pop_who who;
+	bool has_rows;
+	uint32_t row[PSI_POP_ROWS + 1]; /* where its relations were found: they may be gone since */
+};
+
+static inline void
+psi_pop_kept_none(struct psi_pop_kept *k)
+{
+	k->who.known = k->has_rows = false;
+	k->row[PSI_POP_ROWS] = 0;
+}
+
 /* Where the relations of a flow are kept, worked out a while before they are needed. */
-#define PSI_POP_ROWS 15
 struct psi_pop_ahead {
 	struct psi_pop_who who;
-	uint64_t key[PSI_POP_ROWS + 1]; /* and of the lengths of the host's certificates */
+	uint64_t key[PSI_POP_ROWS + 1];
+	bool asked; /* for the rows, already */
 };
 
 /* What is known of a flow beside its record. */
@@ -117,8 +134,7 @@ struct psi_pop_flow {
 	const char *issuer;	   /* of the leaf, bytes from the wire */
 	const struct psi_pop_chain
 		*chain; /* what psi_population_chain makes of this; NULL: it is worked out */
-	struct psi_pop_who *
-		who; /* kept from one record of a flow to the next, not known before the first; NULL: nothing is kept */
+	struct psi_pop_kept *kept;	   /* NULL: nothing is */
 	const struct psi_pop_ahead *ahead; /* what psi_population_ahead made of it; NULL: nothing */
 	const uint8_t *cert_name;	   /* a name in the leaf, for hosts that no SNI names */
 	uint32_t issuer_len, cert_name_len;
@@ -137,7 +153,7 @@ struct psi_pop_flow {
 void psi_population_chain(
 	const struct psi_population *p, const struct psi_pop_flow *f, struct psi_pop_chain *out);
 
-/* psi_population_ahead works out who a flow is about, or takes that from f->who, and asks for the memory that leads to its
+/* psi_population_ahead works out who a flow is about, or takes that from f->kept, and asks for the memory that leads to its
  * relations; psi_population_ahead_rows, once that is there, for the relations. Neither changes what is told: a caller that
  * has several records at hand calls the first for all of them, then the second, and then counts them. False: f cannot be
  * counted, or need not be, and *a is not to be used. */

@@ -4,6 +4,7 @@
  * record of a flow. */
 #include "population_pvt.h"
 
+#include <endian.h>
 #include <math.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -12,12 +13,9 @@
 /* What a key stands for; part of its hash. */
 enum relation {
 	REL_LEAF = 1,
-	REL_EVERYONE,
 	REL_CLIENT,
 	REL_KIN,
-	REL_STACK_ISSUER,
 	REL_CLIENT_ISSUER,
-	REL_STACK_ALL,
 	REL_DOMAIN,
 	REL_REACH,
 	REL_ISSUER_DOMAIN,
@@ -25,22 +23,40 @@ enum relation {
 	REL_SHAPE,
 	REL_PAIR_ISSUER,
 	REL_HOST_ISSUER,
+	REL_COUNTS_OTHER, /* those behind it do */
+	REL_EVERYONE,
+	REL_STACK_ISSUER,
+	REL_STACK_ALL,
 };
+
+/* The last len bytes, less than 8, of all, and zeros above. They are not gathered in memory: a word read where bytes have
+ * just been written waits for them. */
+static uint64_t
+last_word(const uint8_t *b, size_t len, size_t all)
+{
+	uint64_t w = 0;
+
+	if (all >= 8 && len) {
+		memcpy(&w, b + len - 8, 8);
+		return le64toh(w) >> (64 - 8 * len);
+	}
+	for (size_t i = len; i; i--)
+		w = w << 8 | b[i - 1];
+	return w;
+}
 
 uint64_t
 pop_hash(uint64_t seed, const void *p, size_t len)
 {
 	const uint8_t *b = p;
 	uint64_t h = pop_mix(seed, len + 1), w;
+	size_t all = len;
 
 	for (; len >= 8; len -= 8, b += 8) {
 		memcpy(&w, b, 8);
 		h = pop_mix(h, w);
 	}
-	w = 0;
-	if (len)
-		memcpy(&w, b, len);
-	return pop_mix(h, w);
+	return pop_mix(h, last_word(b, len, all));
 }
 
 /* What a thing of then still weighs; 0 when it never was. */
@@ -75,7 +91,7 @@ age(struct psi_population *p, struct row *r)
 	r->own.ref *= left;
 	r->tries_ok *= left;
 	r->tries_ref *= left;
-	if (!r->counts_other)
+	if (!(r->key & KEY_OTHER))
 		return;
 	r->other.ok *= left;
 	r->other.ref *= left;
@@ -87,7 +103,9 @@ static uint64_t
 key_of(const struct psi_population *p, enum relation rel, uint64_t who, uint64_t what)
 {
 	/* who is a keyed hash or 0, so that nobody can make two keys meet */
-	return pop_mix(p->cfg.seed + who + rel * 0x2545f4914f6cdd1dull, what);
+	uint64_t key = pop_mix(p->cfg.seed + who + rel * 0x2545f4914f6cdd1dull, what);
+
+	return rel > REL_COUNTS_OTHER ? key | KEY_OTHER : key & ~KEY_OTHER;
 }
 
 static uint32_t
@@ -156,7 +174,7 @@ make_row(struct psi_population *p, struct row_line *l, struct row *r, uint64_t k
 		p->count.rows_evicted++;
 	l->tag[use] = tag_of(key);
 	l->used[use] = now;
-	r[use] = (struct row){.at_ns = p->now_ns, .check = (uint32_t)key};
+	r[use] = (struct row){.at_ns = p->now_ns, .key = key};
 	return &r[use];
 }
 
@@ -171,7 +189,7 @@ row_of(struct psi_population *p, uint64_t key, bool make)
 	for (uint32_t left = match(l->tag, tag_of(key)); left; left &= left - 1) {
 		int i = __builtin_ctz(left);
 
-		if (r[i].check != (uint32_t)key)
+		if (r[i].key != key)
 			continue;
 		l->used[i] = now;
 		age(p, &r[i]);
@@ -237,10 +255,16 @@ pop_rows_want_rows(const struct psi_population *p, const uint64_t *key, uint32_t
 /* The lines of all keys are asked for before the first is looked at, and then the rows that they name: two waits for
  * memory instead of two for each. */
 static void
-rows_of(struct psi_population *p, const uint64_t *key, uint32_t cnt, bool make, struct row **out)
+want(const struct psi_population *p, const uint64_t *key, uint32_t cnt)
 {
 	pop_rows_want_lines(p, key, cnt);
 	pop_rows_want_rows(p, key, cnt);
+}
+
+static void
+rows_of(struct psi_population *p, const uint64_t *key, uint32_t cnt, bool make, struct row **out)
+{
+	want(p, key, cnt);
 	for (uint32_t i = 0; i < cnt; i++)
 		out[i] = row_of(p, key[i], make);
 }
@@ -256,18 +280,60 @@ pop_rows_level(struct psi_population *p, const struct psi_pop_who *id, uint64_t 
 }
 
 void
-pop_rows_flow(struct psi_population *p, const struct psi_pop_who *id,
-	const struct psi_pop_ahead *ahead, bool make, struct flow_rows *out)
+pop_rows_find(struct psi_population *p, const struct psi_pop_who *id, struct flow_rows *out)
 {
 	uint64_t key[PSI_POP_ROWS];
 
-	if (ahead && memcmp(&ahead->who, id, sizeof(*id)) == 0) {
-		for (uint32_t i = 0; i < PSI_POP_ROWS; i++)
-			out->row[i] = row_of(p, ahead->key[i], make);
-		return;
-	}
 	pop_rows_keys(p, id, key);
-	rows_of(p, key, PSI_POP_ROWS, make, out->row);
+	rows_of(p, key, PSI_POP_ROWS, false, out->row);
+}
+
+void
+pop_rows_want_kept(const struct psi_population *p, const struct psi_pop_kept *kept)
+{
+	for (uint32_t i = 0; i < PSI_COUNT(kept->row); i++)
+		__builtin_prefetch(&p->row[kept->row[i]], 1);
+}
+
+/* All where they were at the last record of the flow. Their lines are not looked at, nor told that they were touched: a
+ * row that makes room is the one for which no flow has begun for longest. */
+static bool
+rows_kept(struct psi_population *p, const struct psi_pop_kept *kept, const uint64_t *key,
+	struct row **out)
+{
+	if (!kept || !kept->has_rows)
+		return false;
+	for (uint32_t i = 0; i < PSI_POP_ROWS; i++) {
+		out[i] = &p->row[kept->row[i]];
+		if (out[i]->key != key[i])
+			return false;
+	}
+	for (uint32_t i = 0; i < PSI_POP_ROWS; i++)
+		age(p, out[i]);
+	return true;
+}
+
+void
+pop_rows_make(struct psi_population *p, const struct psi_pop_flow *f, const struct psi_pop_who *id,
+	struct flow_rows *out)
+{
+	bool asked = f->ahead && memcmp(&f->ahead->who, id, sizeof(*id)) == 0;
+	uint64_t here[PSI_POP_ROWS];
+	const uint64_t *key = asked ? f->ahead->key : here;
+
+	if (!asked)
+		pop_rows_keys(p, id, here);
+	if (rows_kept(p, f->kept, key, out->row))
+		return;
+	if (!asked)
+		want(p, key, PSI_POP_ROWS);
+	for (uint32_t i = 0; i < PSI_POP_ROWS; i++)
+		out->row[i] = row_of(p, key[i], true);
+	if (!f->kept)
+		return;
+	f->kept->has_rows = true;
+	for (uint32_t i = 0; i < PSI_POP_ROWS; i++)
+		f->kept->row[i] = (uint32_t)(out->row[i] - p->row);
 }
 
 void
@@ -285,7 +351,21 @@ pop_rows_shape_key(const struct psi_population *p, uint64_t host, uint32_t msg_l
 }
 
 struct row *
-pop_rows_shape(struct psi_population *p, uint64_t host, uint32_t msg_len, bool make)
+pop_rows_shape(struct psi_population *p, uint64_t host, uint32_t msg_len)
 {
-	return row_of(p, pop_rows_shape_key(p, host, msg_len), make);
+	return row_of(p, pop_rows_shape_key(p, host, msg_len), false);
+}
+
+struct row *
+pop_rows_make_shape(
+	struct psi_population *p, uint64_t host, uint32_t msg_len, struct psi_pop_kept *kept)
+{
+	uint64_t key = pop_rows_shape_key(p, host, msg_len);
+	struct row *r = kept ? &p->row[kept->row[PSI_POP_ROWS]] : NULL;
+
+	if (!r || r->key != key)
+		r = row_of(p, key, true);
+	if (kept)
+		kept->row[PSI_POP_ROWS] = (uint32_t)(r - p->row);
+	return r;
 }

@@ -63,7 +63,7 @@ check_tables(const struct psi_population *p)
 
 		MUST(is_count(r->own.ok) && is_count(r->own.ref));
 		MUST(is_count(r->tries_ok) && is_count(r->tries_ref));
-		if (!r->counts_other)
+		if (!(r->key & KEY_OTHER))
 			continue;
 		MUST(is_count(r->other.ok) && is_count(r->other.ref));
 		for (int v = 0; v < VOTE_CNT; v++)

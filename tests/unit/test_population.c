@@ -23,6 +23,8 @@ struct step {
 	uint16_t cert_rec; /* TLS 1.3: length of the Certificate record; 0: cannot be told */
 	uint32_t cert_status;
 	bool name_mismatch;
+	bool goes_on; /* it has not ended: its first record of two */
+	struct psi_pop_kept *kept;
 };
 
 struct told {
@@ -133,6 +135,7 @@ flow(struct world *w, const struct step *s, struct psi_verdict *v)
 	struct psi_pop_flow f = {.rec = r,
 		.cert_status = s->cert_status,
 		.name_mismatch = s->name_mismatch,
+		.kept = s->kept,
 		.weight = 1};
 	uint8_t spki[32] = {0};
 
@@ -165,7 +168,10 @@ flow(struct world *w, const struct step *s, struct psi_verdict *v)
 		f.issuer = s->issuer;
 		f.issuer_len = (uint32_t)strlen(s->issuer);
 	}
-	psi_population_flow(w->p, &f, v);
+	if (s->goes_on)
+		psi_population_used(w->p, &f);
+	else
+		psi_population_flow(w->p, &f, v);
 	free(r);
 	return v->class;
 }
@@ -648,6 +654,63 @@ test_full(void)
 	end(&w);
 }
 
+/* How often a stack got data from a host under what it was shown, now: 0 when no row says so. */
+static float
+accepted(struct world *w, const struct psi_pop_who *id)
+{
+	struct level at;
+
+	pop_rows_level(w->p, id, id->ctx, false, &at);
+	return at.leaf ? at.leaf->own.ok : 0;
+}
+
+/* Two records of a flow are counted in the same rows, found once. Rows that were given up in between are made anew, and
+ * whoever has their places now is left alone. */
+static void
+test_kept(void)
+{
+	const struct step first = {.client = "10.1",
+		.stack = "app",
+		.host = "bank",
+		.issuer = "CA",
+		.did = 'k',
+		.at_s = 10,
+		.goes_on = true};
+	struct psi_pop_kept kept;
+	struct psi_verdict v;
+	struct psi_population_count n, before;
+	struct world w;
+	struct step s = first;
+	char host[16];
+
+	begin(&w, small);
+	psi_pop_kept_none(&kept);
+	s.kept = &kept;
+	flow(&w, &s, &v);
+	CU_ASSERT_FATAL(kept.has_rows);
+	psi_population_count(w.p, &before);
+	s.goes_on = false;
+	s.at_s = 20;
+	flow(&w, &s, &v);
+	psi_population_count(w.p, &n);
+	CU_ASSERT(n.rows == before.rows && n.rows_evicted == 0);
+	CU_ASSERT_DOUBLE_EQUAL(accepted(&w, &kept.who), 2, 0.001);
+	s = first;
+	psi_pop_kept_none(&kept);
+	s.kept = &kept;
+	flow(&w, &s, &v);
+	for (uint32_t i = 0; i < 2000; i++) {
+		snprintf(host, sizeof(host), "h%u", i);
+		flow(&w, &(struct step){"10.2", "app", host, "CA", 'k', 30 + i}, &v);
+	}
+	CU_ASSERT_EQUAL(accepted(&w, &kept.who), 0);
+	s.goes_on = false;
+	s.at_s = 3000;
+	flow(&w, &s, &v);
+	CU_ASSERT_EQUAL(accepted(&w, &kept.who), 1);
+	end(&w);
+}
+
 /* Hosts that no SNI names go by the server's address, those of a proxy's CONNECT by what was asked for. */
 static void
 test_names(void)
@@ -700,6 +763,7 @@ static CU_TestInfo tests[] = {
 	{"ageing", test_ageing},
 	{"evidence that comes later", test_later_evidence},
 	{"tables full", test_full},
+	{"two records of a flow", test_kept},
 	{"names of hosts", test_names},
 	CU_TEST_INFO_NULL,
 };
