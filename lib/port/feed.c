@@ -7,8 +7,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define READ_BYTES \
-	(128u << 10) /* at once: two blocks and what the worker needs stay in a core's cache */
+#define READ_BYTES (128u << 10) /* at once */
+/* A block is left when so much of it was taken, after two reads; the rest is for long records. What is read into, two
+ * blocks in turn, and what the worker needs stay in a core's cache, and packets that are held, and with them their
+ * blocks, take less memory. */
+#define LEAVE_BYTES READ_BYTES
 
 /* Under AddressSanitizer what was not read yet must not be looked at either. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -81,7 +84,7 @@ feed_fill(struct feed *f, size_t n)
 	PSI_ASSERT(n <= size, "a block holds the longest record");
 	if (f->error || f->ended)
 		return (size_t)(f->end - f->at);
-	if ((size_t)(f->block + size - f->at) < n)
+	if ((size_t)(f->block + size - f->at) < n || f->at - f->block >= LEAVE_BYTES)
 		next_block(f);
 	while ((size_t)(f->end - f->at) < n) {
 		size_t room = (size_t)(f->block + size - f->end);
