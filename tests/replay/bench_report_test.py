@@ -51,7 +51,7 @@ ROWS = [
     {"type": "profile", "part": "profile", "what": "https", "function": "psi_net_decode", "share": 0.25, "samples": 4000, "revision": "r1"},
     {"type": "part", "part": "overload", "seconds": 1.0, "stolen": 0.03, "revision": "r1"},
     *[{"type": "reader", "part": "compare", "capture": "handshakes", "program": p, "packets": 1000, "reps": 3,
-       "packets_per_cpu_s": r, "mib": 50, "revision": "r1"} for p, r in (("pinsight", 1.2e6), ("ndpiReader", 1e5))],
+       "packets_per_cpu_s": r, "mib": 50, "revision": "r1"} for p, r in (("pinsight", 1.2e6), ("ndpiReader", 1e5), ("ndpiReader -C", 8e4))],
     {"type": "vdev", "part": "compare", "program": "testpmd rxonly", "packets_per_cpu_s": 5e6, "to_receive": 0.9, "revision": "r1"},
 ]
 # what | measured | goal | at least | met: by the rows above and the goals of the project
@@ -61,7 +61,7 @@ WANT = [
     ("every chain distinct (worker)", "40,000 /s | 100,000 | 50,000 | missed"), ("memory of an established", "79.5 B | 80.0 | 96.0 | met"),
     ("collector alone, 1,000", "not measured | 1,000,000 | 500,000 | "), ("ring, a writer", "6,600,000 records/s | 5,000,000 | 2,000,000 | met"),
     ("two workers against one, HTTPS", "1.96 times | 1.95 | 1.85 | met"), ("handshake-heavy", "12.0 times | 13.0 | 9.00 | at least met"),
-    ("latency", "0.90 ms | 1.00 | 5.00 | met"),
+    ("handshakes | ndpiReader -C |", "| 0.80 |"), ("latency", "0.90 ms | 1.00 | 5.00 | met"),
 ]
 
 with tempfile.TemporaryDirectory() as d:
