@@ -53,4 +53,32 @@ class Lab(unittest.TestCase):
                                                                  "certificate_unknown", "handshake_failure", "other"})
 
 
+class Demo(unittest.TestCase):
+    """What clients show when they are compared, in the bundled recording: the last word of each finding of which 0.8 or more
+    is sure, as `pinsight report --exempt` takes it, against what the programs were made to do."""
+
+    def test_findings(self):
+        with open(os.path.join(CAPTURES, "demo.labels.jsonl"), encoding="utf-8") as f:
+            labels = [json.loads(line) for line in f]
+        out = subprocess.run([PINSIGHT, "read", "--json", "--all", "--quiet", os.path.join(CAPTURES, "demo.pcap")], capture_output=True,
+                             check=True, timeout=240).stdout
+        last = {}
+        for e in map(json.loads, out.splitlines()):
+            if e["event_type"] == "finding":
+                last[e["class"], json.dumps(e["subject"])] = e
+        told = {c: {(e["subject"].get("sni"), e["subject"].get("client")) for (k, _), e in last.items()
+                    if k == c and e["confidence"] >= 0.8} for c, _ in last}
+        proxied = [l for l in labels if l["path"] != "direct"]
+        pinned = {(l["sni"], l["src"]) for l in proxied if l["truth"] == "pinned"}
+        # an application that tries again and again; those that tried once or twice may stay unsaid
+        often = {p for p in pinned if p[0] == "api.bank.example"}
+        self.assertEqual(len(often), 4)
+        self.assertLessEqual(often, told["host_pinned_for_client"])
+        self.assertLessEqual(told["host_pinned_for_client"], pinned)
+        self.assertEqual({host for host, _ in told["host_pinned_for_client"]}, {"api.bank.example", "chat.example"})
+        self.assertEqual({client for _, client in told["client_distrusts_ca"]}, {l["src"] for l in proxied if l["truth"] == "unknown_ca"})
+        self.assertEqual(told["host_certificate_expired"], {("expired.example", None)})
+        self.assertEqual(told["host_certificate_bad"], {(l["sni"], None) for l in labels if l["truth"] == "bad_certificate"})
+
+
 unittest.main(argv=sys.argv[:1])
