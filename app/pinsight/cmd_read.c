@@ -46,8 +46,9 @@ struct run {
 	struct psi_table *table;
 	struct read_findings *findings; /* with the table */
 	struct psi_json *json_writer;	/* with the buffer */
-	char *json_buf;
-	uint64_t sum[PSI_STAT_CNT]; /* of the files read so far */
+	char *json_buf;			/* OUT_BYTES, and room for one more event */
+	size_t json_len, json_most;	/* bytes in it; from how many on they are written */
+	uint64_t sum[PSI_STAT_CNT];	/* of the files read so far */
 	uint64_t verdicts[PSI_CLASS_CNT];
 	uint64_t last_ns; /* largest packet time of the recording, which may be several files */
 	time_t progress_at;
@@ -97,6 +98,14 @@ static const char help[] =
 /* ---- where events go ---- */
 
 static void
+write_json(struct run *r)
+{
+	if (fwrite(r->json_buf, 1, r->json_len, stdout) != r->json_len)
+		r->write_failed = true;
+	r->json_len = 0;
+}
+
+static void
 on_event(void *ctx, const struct psi_event *e)
 {
 	struct run *r = ctx;
@@ -104,7 +113,7 @@ on_event(void *ctx, const struct psi_event *e)
 	struct psi_value v;
 	int n;
 
-	if (e->type == PSI_EVENT_TLS_FLOW) {
+	if (e->type == PSI_EVENT_TLS_FLOW && !(r->json && r->quiet)) { /* for the summary */
 		psi_event_fields(e, &fields);
 		if (psi_event_find(&fields, PSI_F_CLASS, &v) && psi_value_u64(&v) < PSI_CLASS_CNT)
 			r->verdicts[psi_value_u64(&v)]++;
@@ -115,10 +124,11 @@ on_event(void *ctx, const struct psi_event *e)
 		read_findings_event(r->findings, e);
 	if (!r->json || r->write_failed || (e->type == PSI_EVENT_FINDING && !r->all))
 		return;
-	n = psi_json_write(r->json_writer, e, r->json_buf, PSI_JSON_MAX);
+	n = psi_json_write(r->json_writer, e, r->json_buf + r->json_len, PSI_JSON_MAX);
 	PSI_ASSERT(n > 0, "PSI_JSON_MAX suffices for every event");
-	if (fwrite(r->json_buf, 1, (size_t)n, stdout) != (size_t)n)
-		r->write_failed = true;
+	r->json_len += (size_t)n;
+	if (r->json_len >= r->json_most)
+		write_json(r);
 }
 
 /* The queue is full: on one core, that is the collector's turn. */
@@ -149,8 +159,8 @@ open_output(struct run *r)
 		.out = stdout, .width = terminal_width(), .all = !r->failed_only};
 
 	cfg.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-	if (r->json &&
-		!((r->json_buf = malloc(PSI_JSON_MAX)) && (r->json_writer = psi_json_open())))
+	if (r->json && !((r->json_buf = malloc(OUT_BYTES + PSI_JSON_MAX)) &&
+			       (r->json_writer = psi_json_open())))
 		return -ENOMEM;
 	if (!r->json && !r->quiet &&
 		!((r->table = psi_table_open(&cfg)) && (r->findings = read_findings_open())))
@@ -372,6 +382,8 @@ finish(struct run *r)
 	if (r->all && r->json)
 		psi_collector_stats_event(
 			r->collector, r->sum, psi_worker_alive(r->worker), r->last_ns);
+	if (r->json)
+		write_json(r);
 	if (r->table)
 		psi_table_finish(r->table);
 	if (r->findings)
@@ -466,8 +478,12 @@ cmd_read(int argc, char **argv)
 	/* What comes by standard input may be happening now, and is told sooner. */
 	for (int i = optind; i < argc; i++)
 		live |= strcmp(argv[i], "-") == 0;
-	if (!live && !isatty(STDOUT_FILENO))
-		setvbuf(stdout, NULL, _IOFBF, OUT_BYTES);
+	r.json_most = 1;
+	if (!live && !isatty(STDOUT_FILENO)) {
+		r.json_most =
+			OUT_BYTES; /* in a buffer of our own: none need be copied into another */
+		setvbuf(stdout, NULL, r.json ? _IONBF : _IOFBF, OUT_BYTES);
+	}
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	for (int i = optind; i < argc && !interrupted; i++)
