@@ -109,7 +109,8 @@ psi_flow_stop(struct psi_flow_table *t)
 {
 	uint32_t slots = t->bucket_cnt * WAYS;
 
-	for (uint32_t i = psi_flow_next(t, 0); i < slots; i = psi_flow_next(t, i + 1)) {
+	/* no further than there are any: most of the table may never have been touched */
+	for (uint32_t i = 0; psi_flow_alive(t) && (i = psi_flow_next(t, i)) < slots; i++) {
 		t->gone(t->ctx, &t->entries[i], PSI_FLOW_WHY_STOP);
 		psi_flow_free(t, &t->entries[i]);
 	}

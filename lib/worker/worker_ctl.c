@@ -168,12 +168,13 @@ static void
 end_in_order(struct psi_worker *w)
 {
 	struct told *all = malloc((psi_flow_alive(w->flows) + 1u) * sizeof(*all));
-	uint32_t n = 0;
+	uint32_t n = 0, left = psi_flow_alive(w->flows);
 
 	if (!all)
 		return; /* psi_flow_stop ends them all the same */
-	for (uint32_t i = psi_flow_next(w->flows, 0); i < psi_flow_slots(w->flows);
-		i = psi_flow_next(w->flows, i + 1)) {
+	/* no further than there are any: most of the table may never have been touched */
+	for (uint32_t i = 0; left && (i = psi_flow_next(w->flows, i)) < psi_flow_slots(w->flows);
+		left--, i++) {
 		struct psi_flow *f = psi_flow_at(w->flows, i);
 		const struct conn *c = conn_of(w, f);
 
