@@ -8,12 +8,15 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <xxhash.h>
 
-#define SEEN_MAX 4096 /* a power of 2 */
+#define SEEN_MAX 4096	   /* a power of 2 */
+#define FILE_MAX (4 << 20) /* a file of more bytes is left to libcrypto */
 
 /* What is being loaded. A folder like the system's has most things three times: by name, by hash, in one large file;
  * decoding one costs libcrypto 0.35 ms, so each is decoded once. The store itself would drop doubles, too late. */
@@ -22,6 +25,8 @@ struct loader {
 	uint64_t seen[SEEN_MAX]; /* open addressing; 0 is free */
 	uint32_t seen_cnt;
 	bool may_wait; /* roots need not be decoded now */
+	char *text;    /* of a file, twice text_cap bytes */
+	size_t text_cap;
 };
 
 /* The number added, or -1 when the file cannot be opened. */
@@ -54,40 +59,14 @@ decode(const char *label, const unsigned char *der, long len)
 	return strcmp(label, PEM_STRING_X509_TRUSTED) == 0 ? d2i_X509_AUX(NULL, &der, len) : NULL;
 }
 
-/* The subject of a certificate, by its place (RFC 5280 section 4.1). NULL when it is not where it must be. */
-static X509_NAME *
-subject_of(const unsigned char *der, long len)
-{
-	const unsigned char *p = der, *end;
-	int tag, class;
-	long n = len;
-
-	for (int i = 0; i < 2; i++) /* into Certificate, into TBSCertificate */
-		if (ASN1_get_object(&p, &n, &tag, &class, n) != V_ASN1_CONSTRUCTED ||
-			tag != V_ASN1_SEQUENCE)
-			return NULL;
-	end = p + n;
-	/* version, which is [0] and may be absent, serialNumber, signature, issuer, validity */
-	for (int left = 5 - (p < end && *p != 0xa0); left > 0; left--) {
-		if (p >= end || ASN1_get_object(&p, &n, &tag, &class, end - p) & 0x80 ||
-			n > end - p)
-			return NULL;
-		p += n;
-	}
-	return p < end ? d2i_X509_NAME(NULL, &p, end - p) : NULL;
-}
-
 /* Keeps a root for later: der is taken over. False when it has to be decoded now. */
 static bool
 wait(struct psi_trust *t, unsigned char *der, long len)
 {
-	X509_NAME *name = subject_of(der, len);
 	struct anchor *more;
-	int ok = 0;
-	unsigned long hash = name ? X509_NAME_hash_ex(name, NULL, NULL, &ok) : 0;
+	uint64_t key;
 
-	X509_NAME_free(name);
-	if (!ok)
+	if (!subject_key(der, (size_t)len, &key))
 		return false;
 	if (t->anchor_cnt % 64 == 0) {
 		more = realloc(t->anchor, (t->anchor_cnt + 64) * sizeof(*more));
@@ -95,21 +74,42 @@ wait(struct psi_trust *t, unsigned char *der, long len)
 			return false;
 		t->anchor = more;
 	}
-	t->anchor[t->anchor_cnt++] = (struct anchor){hash, der, len};
+	t->anchor[t->anchor_cnt++] = (struct anchor){key, der, len};
 	return true;
+}
+
+/* The same of bytes that stay the caller's; decodes them now if it must. Returns how many roots it was: 1 or 0. */
+static int
+keep(struct psi_trust *t, const unsigned char *der, long len)
+{
+	unsigned char *mine = OPENSSL_memdup(der, (size_t)len);
+	int n = mine && wait(t, mine, len);
+	X509 *x;
+
+	if (n)
+		return n;
+	OPENSSL_free(mine);
+	x = d2i_X509(NULL, &der, len);
+	n = x ? X509_STORE_add_cert(t->store, x) : 0;
+	X509_free(x);
+	return n;
 }
 
 static void
 want(struct psi_trust *t, const X509_NAME *name, unsigned int depth)
 {
-	unsigned long hash = X509_NAME_hash_ex(name, NULL, NULL, NULL);
+	const unsigned char *der;
+	uint64_t key;
+	size_t len;
 
+	if (!X509_NAME_get0_der(name, &der, &len) || !name_key(der, len, &key))
+		return;
 	for (uint32_t i = 0; i < t->anchor_cnt; i++) {
 		struct anchor *a = &t->anchor[i];
 		const unsigned char *p = a->der;
 		X509 *x;
 
-		if (a->subject != hash || !p)
+		if (a->subject != key || !p)
 			continue;
 		x = d2i_X509(NULL, &p, a->len);
 		OPENSSL_free(a->der);
@@ -129,15 +129,61 @@ want_roots(struct psi_trust *t, const X509 *x)
 	want(t, X509_get_issuer_name(x), PSI_TRUST_CHAIN_MAX);
 }
 
+/* The bytes of a file, in memory that l keeps, with room for as many behind them; -1 when it is not to be had. */
+static ssize_t
+read_file(struct loader *l, const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = -1;
+	struct stat st;
+	char *more;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) == 0 && st.st_size < FILE_MAX) {
+		if ((size_t)st.st_size > l->text_cap &&
+			(more = realloc(l->text, 2 * (size_t)st.st_size))) {
+			l->text = more;
+			l->text_cap = (size_t)st.st_size;
+		}
+		if ((size_t)st.st_size <= l->text_cap)
+			n = read(fd, l->text, (size_t)st.st_size);
+	}
+	close(fd);
+	return n;
+}
+
+/* Roots that are to wait, from a file as programs write it. The number added, or -1 when that is for libcrypto to say; what
+ * was added until then is not new any more. */
+static int
+load_waiting(struct loader *l, const char *path)
+{
+	ssize_t size = read_file(l, path);
+	const char *p = l->text, *end = p + size;
+	unsigned char *der = (unsigned char *)l->text + l->text_cap;
+	long len;
+	int n = 0;
+
+	if (size <= 0 || memchr(p, 0, (size_t)size))
+		return -1;
+	while ((len = pem_next(&p, end, der)) > 0)
+		n += is_new(l, der, (size_t)len) ? keep(l->t, der, len) : 1;
+	return len < 0 ? -1 : n;
+}
+
 static int
 load_roots(struct loader *l, const char *path)
 {
-	BIO *in = BIO_new_file(path, "r");
 	unsigned char *der;
 	char *label, *header;
+	BIO *in;
 	int n = 0;
 	long len;
 
+	if (l->may_wait && (n = load_waiting(l, path)) >= 0)
+		return n;
+	n = 0;
+	in = BIO_new_file(path, "r");
 	if (!in)
 		return -1;
 	while (PEM_read_bio(in, &label, &header, &der, &len)) {
@@ -229,6 +275,7 @@ load(struct psi_trust *t, const char *path, load_fn *fn, const char *what, struc
 	    : S_ISDIR(st.st_mode) ? load_folder(l, path, fn)
 				  : fn(l, path);
 	why = errno;
+	free(l->text);
 	free(l);
 	if (n < 0)
 		return psi_err_set(err, -why, "%s: cannot be opened: %s", path, strerror(why));

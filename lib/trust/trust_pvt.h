@@ -43,8 +43,8 @@ struct entry {
 /* A root of a folder, of which most are never asked for: decoding one costs libcrypto 0.35 ms, so that it waits until a
  * chain names its subject. */
 struct anchor {
-	unsigned long subject; /* hash of the name, as libcrypto compares names */
-	unsigned char *der;    /* NULL: in the store */
+	uint64_t subject;   /* subject_key */
+	unsigned char *der; /* NULL: in the store */
 	long len;
 };
 
@@ -104,6 +104,15 @@ bool kind_check(struct psi_trust *t, enum psi_trust_role role, int64_t time_s,
 	const struct psi_trust_der *chain, uint32_t cnt, struct verdict *v);
 void kind_learn(struct psi_trust *t, int64_t time_s, X509 *leaf, STACK_OF(X509) * others,
 	STACK_OF(X509) * path, const struct verdict *v);
+
+/* pem_next: the next certificate of a PEM text [*text,end), *text goes behind it. der: room for as many bytes as the text has.
+ * Returns its bytes, 0 when there is none, -1 when libcrypto is to be asked: the text is not as programs write it, or
+ * holds something else. */
+long pem_next(const char **text, const char *end, unsigned char *der);
+/* name_key: of a Name in DER. What libcrypto takes for equal names have equal keys, and few others. subject_key: of a
+ * certificate's subject. False when there is none where it must be. */
+bool name_key(const unsigned char *der, size_t len, uint64_t *key);
+bool subject_key(const unsigned char *der, size_t len, uint64_t *key);
 
 /* want_roots decodes the roots that a path through x, if only its name, may need. */
 void want_roots(struct psi_trust *t, const X509 *x);

@@ -6,6 +6,7 @@
 #include "trust_pvt.h"
 
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <stdio.h>
@@ -395,6 +396,146 @@ test_loading(void)
 	expect_refused(roots, roots, "holds no CRL");
 }
 
+/* What libcrypto makes of the first certificate in a text: its bytes in der, 0: none, -1: something else, or it cannot. */
+static long
+pem_by_libcrypto(const char *text, size_t len, unsigned char *der)
+{
+	BIO *in = BIO_new_mem_buf(text, (int)len);
+	unsigned char *p = NULL;
+	char *label = NULL, *header = NULL;
+	long n = 0;
+
+	if (!PEM_read_bio(in, &label, &header, &p, &n))
+		n = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE ? 0 : -1;
+	else if (strcmp(label, "CERTIFICATE") != 0 || *header)
+		n = -1;
+	else
+		memcpy(der, p, (size_t)n);
+	ERR_clear_error();
+	OPENSSL_free(label);
+	OPENSSL_free(header);
+	OPENSSL_free(p);
+	BIO_free(in);
+	return n;
+}
+
+/* Texts as programs write them are read, and as libcrypto reads them; whatever else is read, too. */
+static void
+test_pem_twin(void)
+{
+	static const struct psi_trust_der certs[] = {{trust_root, sizeof(trust_root)},
+		{trust_inter, sizeof(trust_inter)}, {trust_leaf, sizeof(trust_leaf)}};
+	static unsigned char der[8192], want[8192];
+	unsigned int read = 0, seed = 1;
+	BIO *out = BIO_new(BIO_s_mem());
+	char *whole;
+	const char *p;
+	long len, n;
+
+	BIO_puts(out, "# a comment\n\n");
+	for (size_t i = 0; i < PSI_COUNT(certs); i++) {
+		const uint8_t *q = certs[i].p;
+		X509 *x = d2i_X509(NULL, &q, (long)certs[i].len);
+
+		PEM_write_bio_X509(out, x);
+		BIO_puts(out, i ? "between\n" : "");
+		X509_free(x);
+	}
+	len = BIO_get_mem_data(out, &whole);
+	p = whole;
+	for (size_t i = 0; i < PSI_COUNT(certs); i++) {
+		n = pem_next(&p, whole + len, der);
+		CU_ASSERT_FATAL(n == (long)certs[i].len);
+		CU_ASSERT(memcmp(der, certs[i].p, certs[i].len) == 0);
+	}
+	CU_ASSERT_EQUAL(pem_next(&p, whole + len, der), 0);
+
+	for (int i = 0; i < 200000; i++) { /* a few bytes changed, or the end cut off */
+		static const char odd[] = "-=\n\r A+/:B";
+		size_t size = (size_t)rand_r(&seed) % 3 ? (size_t)len / 2
+							: (size_t)rand_r(&seed) % ((size_t)len / 2);
+		char *text = malloc(size ? size : 1);
+
+		memcpy(text, whole + 13, size);
+		for (int k = rand_r(&seed) % 3; k >= 0 && size; k--)
+			text[(size_t)rand_r(&seed) %
+				(rand_r(&seed) % 4 ? size : PSI_MIN(size, 40u))] =
+				odd[(size_t)rand_r(&seed) % (sizeof(odd) - 1)];
+		p = text;
+		n = pem_next(&p, text + size, der);
+		if (n >= 0) {
+			read += n > 0;
+			if (pem_by_libcrypto(text, size, want) != n ||
+				memcmp(der, want, (size_t)n) != 0) {
+				CU_FAIL("libcrypto reads that otherwise");
+				printf("\n%.*s\n", (int)size, text);
+				i = 200000;
+			}
+		}
+		free(text);
+	}
+	CU_ASSERT(read > 100);
+	BIO_free(out);
+}
+
+static bool
+keys_are_equal(const X509_NAME *a, const X509_NAME *b)
+{
+	const unsigned char *p;
+	uint64_t x = 0, y = 0;
+	size_t len;
+
+	CU_ASSERT(X509_NAME_get0_der(a, &p, &len) && name_key(p, len, &x));
+	CU_ASSERT(X509_NAME_get0_der(b, &p, &len) && name_key(p, len, &y));
+	return x == y;
+}
+
+/* Whatever libcrypto takes for equal has one key: other kinds of string, case and blanks. */
+static void
+test_name_keys(void)
+{
+	static const struct {
+		int kind[2];
+		const char *value[2]; /* UTF-8 */
+		bool equal;
+	} cases[] = {
+		{{V_ASN1_UTF8STRING, V_ASN1_PRINTABLESTRING}, {"Example CA 1", "Example CA 1"},
+			true},
+		{{V_ASN1_UTF8STRING, V_ASN1_BMPSTRING},
+			{"Ex\xc3\xa4mple \xc5\x81 CA", "Ex\xc3\xa4mple \xc5\x81 CA"}, true},
+		{{V_ASN1_UTF8STRING, V_ASN1_UNIVERSALSTRING},
+			{"Ex\xc3\xa4mple CA", "Ex\xc3\xa4mple CA"}, true},
+		{{V_ASN1_UTF8STRING, V_ASN1_T61STRING}, {"Ex\xc3\xa4mple CA", "Ex\xc3\xa4mple CA"},
+			true},
+		{{V_ASN1_UTF8STRING, V_ASN1_UTF8STRING}, {"  example   ca 1", "EXAMPLE CA 1 "},
+			true},
+		{{V_ASN1_UTF8STRING, V_ASN1_UTF8STRING}, {"Example CA 1", "Example CA 2"}, false},
+	};
+
+	for (size_t i = 0; i < PSI_COUNT(cases); i++) {
+		X509_NAME *n[2];
+
+		for (int k = 0; k < 2; k++) {
+			ASN1_STRING *s = NULL;
+
+			n[k] = X509_NAME_new();
+			CU_ASSERT_FATAL(
+				ASN1_mbstring_copy(&s, (const unsigned char *)cases[i].value[k], -1,
+					MBSTRING_UTF8,
+					ASN1_tag2bit(cases[i].kind[k])) == cases[i].kind[k]);
+			CU_ASSERT(X509_NAME_add_entry_by_NID(
+				n[k], NID_commonName, cases[i].kind[k], s->data, s->length, -1, 0));
+			CU_ASSERT(X509_NAME_add_entry_by_txt(
+				n[k], "O", MBSTRING_ASC, (const unsigned char *)"Org", -1, -1, 0));
+			ASN1_STRING_free(s);
+		}
+		CU_ASSERT((X509_NAME_cmp(n[0], n[1]) == 0) == cases[i].equal);
+		CU_ASSERT(keys_are_equal(n[0], n[1]) == cases[i].equal);
+		X509_NAME_free(n[0]);
+		X509_NAME_free(n[1]);
+	}
+}
+
 static void
 test_finding_table(void)
 {
@@ -424,6 +565,8 @@ static CU_TestInfo trust_tests[] = {
 	{"names", test_names},
 	{"loading and its errors", test_loading},
 	{"findings have names", test_finding_table},
+	{"PEM is read as libcrypto reads it", test_pem_twin},
+	{"equal names have equal keys", test_name_keys},
 	CU_TEST_INFO_NULL,
 };
 
