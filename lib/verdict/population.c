@@ -321,12 +321,20 @@ used(struct psi_population *p, const struct psi_pop_flow *f, const struct psi_po
 	count(p, id, &rows, true, false, VOTE_CNT, f->weight);
 }
 
+/* A record that is no later than those before it comes a nanosecond behind them: rows that it touches are then the newest,
+ * also where time stands still, and are not given up for others of its own. */
+static void
+pass(struct psi_population *p, const struct psi_pop_flow *f)
+{
+	p->now_ns = PSI_MAX(p->now_ns + 1, f->rec->end_ns);
+}
+
 void
 psi_population_flow(struct psi_population *p, const struct psi_pop_flow *f, struct psi_verdict *v)
 {
 	struct psi_pop_who id;
 
-	p->now_ns = PSI_MAX(p->now_ns, f->rec->end_ns);
+	pass(p, f);
 	if (f->weight > 0 && pop_identify(p, f, &id)) {
 		p->count.flows++;
 		if (v->class == PSI_CLASS_NORMAL && pop_was_used(f->rec))
@@ -344,7 +352,7 @@ psi_population_used(struct psi_population *p, const struct psi_pop_flow *f)
 {
 	struct psi_pop_who id;
 
-	p->now_ns = PSI_MAX(p->now_ns, f->rec->end_ns);
+	pass(p, f);
 	if (f->weight > 0 && pop_was_used(f->rec) && pop_identify(p, f, &id))
 		used(p, f, &id);
 }
