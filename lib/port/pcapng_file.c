@@ -27,6 +27,7 @@ struct iface {
 	int linktype;
 	uint32_t snap_len; /* 0: none */
 	uint64_t units;	   /* of the time stamp in a second */
+	uint64_t unit_ns;  /* of each, 0 where that is no whole number */
 	int64_t offset_s;  /* seconds to add */
 };
 
@@ -178,17 +179,20 @@ on_interface(struct pcapng_file *f, uint32_t len, struct psi_err *err)
 	if (!i->units)
 		return psi_err_set(err, -EBADMSG,
 			"interface %u has an impossible time stamp resolution", f->iface_cnt - 1);
+	i->unit_ns = 1000000000u % i->units ? 0 : 1000000000u / i->units;
 	return 1;
 }
 
 static uint64_t
 to_ns(const struct iface *i, uint64_t stamp)
 {
-	uint64_t s = stamp / i->units, part = stamp % i->units;
-	uint64_t ns = i->units <= 1000000000u
-			      ? part * 1000000000u / i->units
-			      : (uint64_t)((__uint128_t)part * 1000000000u / i->units);
+	uint64_t s, part, ns;
 
+	if (psi_likely(i->unit_ns)) /* no division */
+		return stamp * i->unit_ns + (uint64_t)i->offset_s * 1000000000u;
+	s = stamp / i->units;
+	part = stamp % i->units;
+	ns = (uint64_t)((__uint128_t)part * 1000000000u / i->units);
 	return (s + (uint64_t)i->offset_s) * 1000000000u + ns;
 }
 

@@ -70,6 +70,52 @@ test_after_2038(void)
 	psi_port_pool_close(pool);
 }
 
+/* Units of time stamps in a pcapng file, if_tsresol and if_tsoffset (draft-ietf-opsawg-pcapng, section 4.2): the
+ * negative power of 10, or of 2 with the top bit set. Nanoseconds by hand; parts of one are dropped. */
+static void
+test_resolution(void)
+{
+	static const struct {
+		uint8_t resol;
+		uint64_t stamp;
+		int64_t offset_s;
+		uint64_t ns;
+	} t[] = {
+		{0, 5, 0, 5000000000},
+		{3, 1500, 0, 1500000000},
+		{6, 1500001, 0, 1500001000},
+		{6, 2500001, -1, 1500001000},
+		{9, 1500000001, 0, 1500000001},
+		{9, 500000001, 1, 1500000001},
+		{12, 1500000001999, 0, 1500000001},
+		{0x80, 5, 0, 5000000000},
+		{0x80 | 9, 768, 0, 1500000000},
+		{0x80 | 10, 1537, 0, 1500976562},    /* 1.5 s and 976,562.5 ns */
+		{0x80 | 20, 1572865, 0, 1500000953}, /* and 953.67 ns */
+		{0x80 | 32, 0x180000000, 2, 3500000000},
+	};
+	struct rte_mempool *pool = psi_port_pool_open(64, ROOM);
+	struct psi_err err = {""};
+
+	for (size_t i = 0; i < PSI_COUNT(t); i++) {
+		uint64_t off = (uint64_t)t[i].offset_s;
+		const uint32_t file[] = {0x0a0d0d0a, 28, 0x1a2b3c4d, 1, 0xffffffff, 0xffffffff, 28,
+			1, 44, 1, 65535, 1 << 16 | 9, t[i].resol, 8 << 16 | 14, (uint32_t)off,
+			(uint32_t)(off >> 32), 0, 44, 6, 36, 0, (uint32_t)(t[i].stamp >> 32),
+			(uint32_t)t[i].stamp, 4, 4, 0x04030201, 36};
+		struct feed *f = feed_open(file_of(file, sizeof(file)), pool);
+		struct capture_reader *r = f ? open_capture(f, &err) : NULL;
+		struct capture_packet p;
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(r);
+		CU_ASSERT_EQUAL_FATAL(r->next(r, &p, &err), 1);
+		CU_ASSERT_EQUAL(p.ts_ns, t[i].ns);
+		r->close(r);
+		feed_close(f);
+	}
+	psi_port_pool_close(pool);
+}
+
 /* ---- captures of many packets: number i has len[i] bytes, each of them i + its place ---- */
 
 #define PACKETS	  64
@@ -419,6 +465,7 @@ test_pool(void)
 static CU_TestInfo tests[] = {
 	{"a pool without DPDK's environment", test_pool},
 	{"time stamps after 2038", test_after_2038},
+	{"units of time stamps", test_resolution},
 	{"records across the ends of blocks", test_borders},
 	{"packets that are held", test_held},
 	{"the longest packets", test_longest},
