@@ -21,6 +21,14 @@ struct pcap_file {
 	uint32_t snap_len; /* no more of a packet is handed on */
 };
 
+/* In front of each packet (draft-ietf-opsawg-pcap, section 5). */
+struct record {
+	uint32_t s, part;      /* its time */
+	uint32_t len, on_wire; /* bytes that follow; that there were */
+};
+
+static_assert(sizeof(struct record) == PCAP_RECORD_HDR, "as in the file");
+
 static inline uint32_t
 get32(const struct pcap_file *f, const uint8_t *p)
 {
@@ -28,6 +36,18 @@ get32(const struct pcap_file *f, const uint8_t *p)
 
 	memcpy(&v, p, sizeof(v));
 	return f->swapped ? __builtin_bswap32(v) : v;
+}
+
+static inline struct record
+get_record(const struct pcap_file *f, const uint8_t *p)
+{
+	struct record r;
+
+	memcpy(&r, p, sizeof(r));
+	if (psi_unlikely(f->swapped))
+		r = (struct record){__builtin_bswap32(r.s), __builtin_bswap32(r.part),
+			__builtin_bswap32(r.len), __builtin_bswap32(r.on_wire)};
+	return r;
 }
 
 /* Of n bytes that were wanted only so many are there. */
@@ -50,36 +70,55 @@ too_long(const struct pcap_file *f, uint32_t len, struct psi_err *err)
 		len, snap ? "snaplen" : "maximum", snap ? f->snap_len : CAPTURE_SNAP_MAX);
 }
 
+/* The record at hand is the next packet. */
+static inline int
+take(struct pcap_file *f, const struct record *r, struct capture_packet *p)
+{
+	/* Seconds are unsigned: after 2038 they need be. */
+	p->ts_ns = r->s * 1000000000ull + (uint32_t)(r->part * f->to_ns);
+	p->wire_len = r->on_wire;
+	p->data = f->feed->at + PCAP_RECORD_HDR;
+	p->cap_len = PSI_MIN(r->len, f->snap_len);
+	p->link = f->link;
+	p->in_block = true;
+	f->feed->at += PCAP_RECORD_HDR + r->len;
+	f->ops.at += PCAP_RECORD_HDR + r->len;
+	return 1;
+}
+
+/* The record must be read first, is broken, or there is none. */
+static __attribute__((noinline)) int
+next_read(struct pcap_file *f, struct capture_packet *p, struct psi_err *err)
+{
+	struct feed *in = f->feed;
+	size_t have = feed_want(in, PCAP_RECORD_HDR);
+	struct record rec;
+
+	if (have < PCAP_RECORD_HDR)
+		return have || in->error ? cut_off(f, "header", PCAP_RECORD_HDR, have, err) : 0;
+	rec = get_record(f, in->at);
+	if (rec.len > CAPTURE_SNAP_MAX)
+		return too_long(f, rec.len, err);
+	have = feed_want(in, PCAP_RECORD_HDR + rec.len) - PCAP_RECORD_HDR;
+	if (have < rec.len)
+		return cut_off(f, "captured",
+			have < f->snap_len ? PSI_MIN(rec.len, f->snap_len) : rec.len, have, err);
+	return take(f, &rec, p);
+}
+
 static int
 next(struct capture_reader *r, struct capture_packet *p, struct psi_err *err)
 {
 	struct pcap_file *f = (struct pcap_file *)r;
-	struct feed *in = f->feed;
-	size_t have = feed_want(in, PCAP_RECORD_HDR);
-	uint32_t len, size;
+	size_t have = (size_t)(f->feed->end - f->feed->at);
+	struct record rec;
 
-	if (psi_unlikely(have < PCAP_RECORD_HDR))
-		return have || in->error ? cut_off(f, "header", PCAP_RECORD_HDR, have, err) : 0;
-	len = get32(f, in->at + 8);
-	if (psi_unlikely(len > CAPTURE_SNAP_MAX))
-		return too_long(f, len, err);
-	size = PCAP_RECORD_HDR + len;
-	have = feed_want(in, size);
-	if (psi_unlikely(have < size)) {
-		have -= PCAP_RECORD_HDR;
-		return cut_off(f, "captured", have < f->snap_len ? PSI_MIN(len, f->snap_len) : len,
-			have, err);
+	if (psi_likely(have >= PCAP_RECORD_HDR)) {
+		rec = get_record(f, f->feed->at);
+		if (psi_likely(rec.len <= have - PCAP_RECORD_HDR && rec.len <= CAPTURE_SNAP_MAX))
+			return take(f, &rec, p);
 	}
-	/* Seconds are unsigned: after 2038 they need be. */
-	p->ts_ns = get32(f, in->at) * 1000000000ull + (uint32_t)(get32(f, in->at + 4) * f->to_ns);
-	p->wire_len = get32(f, in->at + 12);
-	p->data = in->at + PCAP_RECORD_HDR;
-	p->cap_len = PSI_MIN(len, f->snap_len);
-	p->link = f->link;
-	p->in_block = true;
-	in->at += size;
-	r->at += size;
-	return 1;
+	return next_read(f, p, err);
 }
 
 static void

@@ -12,23 +12,10 @@
 
 #define ELT_HDR RTE_CACHE_LINE_SIZE /* struct rte_mempool_objhdr at its end */
 
-struct stack {
-	uint8_t *mem; /* the elements, each behind its header */
-	uint8_t *blocks;
-	size_t blocks_len; /* all together */
-	uint32_t block_shift;
-	uint32_t free_block_cnt;
-	uint8_t free_block[BLOCK_CNT]; /* indices; the last one freed is taken first */
-	uint32_t
-		block_use[BLOCK_CNT]; /* the mbufs that point into it, and the feed that fills it */
-	uint32_t made, cnt;
-	void *free[];
-};
-
 static void *
 element(const struct rte_mempool *mp, uint32_t i)
 {
-	const struct stack *s = mp->pool_data;
+	const struct pool_stack *s = mp->pool_data;
 
 	return s->mem + (size_t)i * (ELT_HDR + mp->elt_size) + ELT_HDR;
 }
@@ -47,7 +34,7 @@ make(struct rte_mempool *mp, uint32_t i)
 static int
 take(struct rte_mempool *mp, void **obj, unsigned int n)
 {
-	struct stack *s = mp->pool_data;
+	struct pool_stack *s = mp->pool_data;
 
 	if (n > s->cnt + (mp->size - s->made))
 		return -ENOBUFS;
@@ -57,7 +44,7 @@ take(struct rte_mempool *mp, void **obj, unsigned int n)
 }
 
 static void
-unuse_block(struct stack *s, size_t off)
+unuse_block(struct pool_stack *s, size_t off)
 {
 	size_t i = off >> s->block_shift;
 
@@ -68,7 +55,7 @@ unuse_block(struct stack *s, size_t off)
 static int
 give(struct rte_mempool *mp, void *const *obj, unsigned int n)
 {
-	struct stack *s = mp->pool_data;
+	struct pool_stack *s = mp->pool_data;
 
 	for (unsigned int i = 0; i < n; i++) {
 		struct rte_mbuf *m = obj[i];
@@ -87,7 +74,7 @@ give(struct rte_mempool *mp, void *const *obj, unsigned int n)
 static unsigned int
 left(const struct rte_mempool *mp)
 {
-	const struct stack *s = mp->pool_data;
+	const struct pool_stack *s = mp->pool_data;
 
 	return s->cnt + (mp->size - s->made);
 }
@@ -117,26 +104,10 @@ ops_index(void)
 
 /* ---- blocks ---- */
 
-uint32_t
-pool_block_bytes(const struct rte_mempool *mp)
-{
-	const struct stack *s = mp->pool_data;
-
-	return 1u << s->block_shift;
-}
-
-bool
-pool_has_block(const struct rte_mempool *mp)
-{
-	const struct stack *s = mp->pool_data;
-
-	return s->free_block_cnt > 0;
-}
-
 uint8_t *
 pool_block_take(struct rte_mempool *mp)
 {
-	struct stack *s = mp->pool_data;
+	struct pool_stack *s = mp->pool_data;
 	uint8_t i;
 
 	if (!s->free_block_cnt)
@@ -149,29 +120,17 @@ pool_block_take(struct rte_mempool *mp)
 void
 pool_block_drop(struct rte_mempool *mp, uint8_t *block)
 {
-	struct stack *s = mp->pool_data;
+	struct pool_stack *s = mp->pool_data;
 
 	unuse_block(s, (size_t)(block - s->blocks));
 }
 
-void
-pool_lend(struct rte_mempool *mp, struct rte_mbuf *m, uint8_t *p, uint16_t len)
-{
-	struct stack *s = mp->pool_data;
-
-	s->block_use[(size_t)(p - s->blocks) >> s->block_shift]++;
-	m->buf_addr = p;
-	m->buf_len = len;
-	m->data_off = 0;
-	m->data_len = len;
-}
-
 /* ---- set-up ---- */
 
-static struct stack *
+static struct pool_stack *
 stack_open(uint32_t cnt, size_t elt, uint32_t block_bytes, uint32_t block_cnt)
 {
-	struct stack *s = calloc(1, sizeof(*s) + cnt * sizeof(s->free[0]));
+	struct pool_stack *s = calloc(1, sizeof(*s) + cnt * sizeof(s->free[0]));
 
 	if (!s)
 		return NULL;
@@ -187,7 +146,7 @@ stack_open(uint32_t cnt, size_t elt, uint32_t block_bytes, uint32_t block_cnt)
 }
 
 static void
-stack_close(struct stack *s)
+stack_close(struct pool_stack *s)
 {
 	if (!s)
 		return;
@@ -204,7 +163,7 @@ pool_open(uint32_t cnt, uint16_t room, uint32_t block_bytes, uint32_t block_cnt)
 	size_t size =
 		sizeof(struct rte_mempool) + RTE_ALIGN_CEIL(sizeof(priv), RTE_CACHE_LINE_SIZE);
 	struct rte_mempool *mp = aligned_alloc(RTE_CACHE_LINE_SIZE, size);
-	struct stack *s = stack_open(cnt, elt, block_bytes, block_cnt);
+	struct pool_stack *s = stack_open(cnt, elt, block_bytes, block_cnt);
 	int ops = ops_index();
 
 	PSI_ASSERT(block_cnt <= BLOCK_CNT && (block_bytes & (block_bytes - 1)) == 0,

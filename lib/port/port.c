@@ -128,16 +128,14 @@ read_ahead(struct psi_port *p)
 
 /* Puts the packet into a chain of mbufs that begins with first: by reference, or as a copy. False when the pool is
  * empty, which is a leak of ours: the worker bounds what it holds below the pool's size. */
-static bool
-fill(struct psi_port *p, struct rte_mbuf *first, const struct capture_packet *pkt)
+static __attribute__((noinline)) bool
+fill_chain(struct psi_port *p, struct rte_mbuf *first, const struct capture_packet *pkt)
 {
 	bool lent = pkt->in_block && pkt->cap_len && pool_has_block(p->pool);
 	uint32_t left = pkt->cap_len, n;
 	uint8_t *bytes = pkt->data;
 	struct rte_mbuf *last = first;
 
-	rte_pktmbuf_reset(first);
-	first->pkt_len = pkt->cap_len;
 	for (;;) {
 		if (lent) {
 			n = PSI_MIN(left, UINT16_MAX);
@@ -149,7 +147,7 @@ fill(struct psi_port *p, struct rte_mbuf *first, const struct capture_packet *pk
 		}
 		bytes += n;
 		left -= n;
-		if (psi_likely(!left))
+		if (!left)
 			return true;
 		last->next = rte_pktmbuf_alloc(p->pool);
 		if (!last->next)
@@ -157,6 +155,20 @@ fill(struct psi_port *p, struct rte_mbuf *first, const struct capture_packet *pk
 		last = last->next;
 		first->nb_segs++;
 	}
+}
+
+/* The same for nearly every packet: one mbuf that points to it. */
+static inline bool
+fill(struct psi_port *p, struct rte_mbuf *m, const struct capture_packet *pkt)
+{
+	uint32_t len = pkt->cap_len;
+
+	rte_pktmbuf_reset(m);
+	m->pkt_len = len;
+	if (psi_unlikely(!pkt->in_block || !len || len > UINT16_MAX || !pool_has_block(p->pool)))
+		return fill_chain(p, m, pkt);
+	pool_lend(p->pool, m, pkt->data, (uint16_t)len);
+	return true;
 }
 
 static void

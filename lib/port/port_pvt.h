@@ -14,16 +14,55 @@
 #define BLOCK_BYTES (1u << 19) /* holds the longest record of any format, see CAPTURE_RECORD_MAX */
 #define BLOCK_CNT   32
 
+/* What a pool has: its mbufs, as a stack, and its blocks. mempool's pool_data. */
+struct pool_stack {
+	uint8_t *mem; /* the elements, each behind its header */
+	uint8_t *blocks;
+	size_t blocks_len; /* all together */
+	uint32_t block_shift;
+	uint32_t free_block_cnt;
+	uint8_t free_block[BLOCK_CNT]; /* indices; the last one freed is taken first */
+	uint32_t
+		block_use[BLOCK_CNT]; /* the mbufs that point into it, and the feed that fills it */
+	uint32_t made, cnt;
+	void *free[];
+};
+
 /* pool_open: psi_port_pool_open with blocks of another size or number, for tests. block_bytes is a power of two. */
 struct rte_mempool *
 pool_open(uint32_t cnt, uint16_t room, uint32_t block_bytes, uint32_t block_cnt);
-uint32_t pool_block_bytes(const struct rte_mempool *mp);
-bool pool_has_block(const struct rte_mempool *mp);
 /* pool_block_take: a free block, the caller's until pool_block_drop. NULL when there is none. */
 uint8_t *pool_block_take(struct rte_mempool *mp);
 void pool_block_drop(struct rte_mempool *mp, uint8_t *block);
+
+static inline uint32_t
+pool_block_bytes(const struct rte_mempool *mp)
+{
+	const struct pool_stack *s = mp->pool_data;
+
+	return 1u << s->block_shift;
+}
+
+static inline bool
+pool_has_block(const struct rte_mempool *mp)
+{
+	const struct pool_stack *s = mp->pool_data;
+
+	return s->free_block_cnt > 0;
+}
+
 /* pool_lend: m's bytes are the len > 0 at p, in a block; m holds the block until it goes back to the pool. */
-void pool_lend(struct rte_mempool *mp, struct rte_mbuf *m, uint8_t *p, uint16_t len);
+static inline void
+pool_lend(struct rte_mempool *mp, struct rte_mbuf *m, uint8_t *p, uint16_t len)
+{
+	struct pool_stack *s = mp->pool_data;
+
+	s->block_use[(size_t)(p - s->blocks) >> s->block_shift]++;
+	m->buf_addr = p;
+	m->buf_len = len;
+	m->data_off = 0;
+	m->data_len = len;
+}
 
 /* ---- feed: the bytes of a file, in order (feed.c) ---- */
 
