@@ -53,6 +53,18 @@ flow_gone(void *ctx, struct psi_flow *f, enum psi_flow_why why)
 }
 
 static void
+ask_entries(struct engine *e, uint16_t n)
+{
+	uint16_t far[PSI_WORKER_BURST], far_cnt = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		if (e->rc[i] == PSI_NET_TCP && !psi_flow_prefetch_entry(e->flows, e->hash[i]))
+			far[far_cnt++] = i;
+	for (uint16_t k = 0; k < far_cnt; k++)
+		psi_flow_prefetch_far(e->flows, e->hash[far[k]]);
+}
+
+static void
 find_flows(struct engine *e, const uint64_t *ts, uint16_t n)
 {
 	uint64_t now_ms = ts[0] / 1000000u;
@@ -68,9 +80,7 @@ find_flows(struct engine *e, const uint64_t *ts, uint16_t n)
 			e->hash[i] = psi_flow_hash(e->flows, &e->pkt[i].tuple);
 			psi_flow_prefetch(e->flows, e->hash[i]);
 		}
-	for (uint16_t i = 0; i < n; i++)
-		if (e->rc[i] == PSI_NET_TCP)
-			psi_flow_prefetch_entry(e->flows, e->hash[i]);
+	ask_entries(e, n);
 	for (uint16_t i = 0; i < n; i++) {
 		struct psi_flow *f = NULL;
 

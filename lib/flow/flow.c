@@ -108,30 +108,50 @@ psi_flow_prefetch(const struct psi_flow_table *t, uint32_t hash)
 	__builtin_prefetch(&t->tags[bucket_of(t, hash)]);
 }
 
-/* Where the tags know nothing of the flow, what is written when it is made. */
+/* The first of the ways in mask, of bucket b; of none its first. */
+static inline struct psi_flow *
+ask_way(const struct psi_flow_table *t, uint32_t b, uint32_t mask)
+{
+	struct psi_flow *f = &t->entries[(size_t)b * WAYS];
+
+	if (mask)
+		f += __builtin_ctz(mask);
+	__builtin_prefetch(f, 1);
+	return f;
+}
+
+/* What is written when a flow is made in bucket b. */
+static struct psi_flow *
+ask_new(const struct psi_flow_table *t, uint32_t b)
+{
+	__builtin_prefetch(&t->states[b]);
+	__builtin_prefetch(&t->due[b]);
+	return ask_way(t, b, free_ways(&t->tags[b]));
+}
+
 struct psi_flow *
 psi_flow_prefetch_entry(const struct psi_flow_table *t, uint32_t hash)
 {
 	uint32_t b = bucket_of(t, hash);
 	uint32_t mask = match(&t->tags[b], tag_of(hash));
-	struct psi_flow *f;
 
-	if (psi_unlikely(!mask) && !all_at_home(t, b)) {
-		uint32_t after = bucket_after(t, b);
+	if (psi_likely(mask))
+		return ask_way(t, b, mask);
+	if (all_at_home(t, b))
+		return ask_new(t, b);
+	__builtin_prefetch(&t->tags[bucket_after(t, b)]);
+	return NULL;
+}
 
-		mask = match(&t->tags[after], tag_of(hash));
-		b = mask || !free_ways(&t->tags[b]) ? after : b;
-	}
-	if (psi_unlikely(!mask)) {
-		__builtin_prefetch(&t->states[b]);
-		__builtin_prefetch(&t->due[b]);
-		mask = free_ways(&t->tags[b]);
-	}
-	f = &t->entries[(size_t)b * WAYS];
+struct psi_flow *
+psi_flow_prefetch_far(const struct psi_flow_table *t, uint32_t hash)
+{
+	uint32_t b = bucket_of(t, hash), after = bucket_after(t, b);
+	uint32_t mask = match(&t->tags[after], tag_of(hash));
+
 	if (mask)
-		f += __builtin_ctz(mask);
-	__builtin_prefetch(f, 1);
-	return f;
+		return ask_way(t, after, mask);
+	return ask_new(t, free_ways(&t->tags[b]) ? b : after);
 }
 
 static inline struct psi_flow *

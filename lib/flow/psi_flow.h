@@ -95,11 +95,13 @@ void psi_flow_stop(struct psi_flow_table *t);
 /* ---- hot ---- */
 
 /* psi_flow_hash: the hash of a tuple under this table's key.
- * psi_flow_prefetch: asks for the bucket's tags; psi_flow_prefetch_entry: for the entry that the tags point to. Returns
- * it, or where a new one would go: never NULL, and nothing to rely on, but see psi_flow_is. */
+ * psi_flow_prefetch: asks for the bucket's tags; psi_flow_prefetch_entry: for the entry that the tags point to, or where
+ * a new one would go, and returns it: nothing to rely on, but see psi_flow_is. NULL: the flow may be in the next bucket,
+ * whose tags are asked for now; when they are there, psi_flow_prefetch_far does the same, and is never NULL. */
 uint32_t psi_flow_hash(const struct psi_flow_table *t, const struct psi_tuple *key);
 void psi_flow_prefetch(const struct psi_flow_table *t, uint32_t hash);
 struct psi_flow *psi_flow_prefetch_entry(const struct psi_flow_table *t, uint32_t hash);
+struct psi_flow *psi_flow_prefetch_far(const struct psi_flow_table *t, uint32_t hash);
 
 /* psi_flow_prefetch_state: for what psi_flow_set_state of f will write beside the entry. */
 void psi_flow_prefetch_state(const struct psi_flow_table *t, const struct psi_flow *f);

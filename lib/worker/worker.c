@@ -341,17 +341,37 @@ act(struct psi_worker *w, struct rte_mbuf *m, unsigned int i, uint64_t ts_ns, ui
 
 /* ---- memory asked for early ---- */
 
-/* The entry of a packet. */
+/* What a packet's entry has no room for, when it can be no lean one. */
 static inline void
-ask_entry(struct psi_worker *w, unsigned int i)
+ask_thin(struct psi_worker *w, unsigned int i)
 {
 	const struct psi_pkt *p = &w->pkt[i];
 
-	if (w->rc[i] != PSI_NET_TCP)
-		return;
-	w->likely[i] = psi_flow_prefetch_entry(w->flows, w->hash[i]);
-	if (psi_unlikely(!(p->note & PSI_PKT_IPV4) || p->tunnel_cnt)) /* no lean entry */
+	if (psi_unlikely(!(p->note & PSI_PKT_IPV4) || p->tunnel_cnt))
 		__builtin_prefetch(&w->thin[w->likely[i] - w->base], 1);
+}
+
+/* The entries of n packets. Those that their own buckets do not know wait until all the others are asked for: by then
+ * the tags of the next buckets are there. */
+static void
+ask_entries(struct psi_worker *w, unsigned int n)
+{
+	uint8_t far[PSI_WORKER_BURST];
+	unsigned int far_cnt = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (w->rc[i] != PSI_NET_TCP)
+			continue;
+		w->likely[i] = psi_flow_prefetch_entry(w->flows, w->hash[i]);
+		if (psi_likely(w->likely[i]))
+			ask_thin(w, i);
+		else
+			far[far_cnt++] = (uint8_t)i;
+	}
+	for (unsigned int k = 0; k < far_cnt; k++) {
+		w->likely[far[k]] = psi_flow_prefetch_far(w->flows, w->hash[far[k]]);
+		ask_thin(w, far[k]);
+	}
 }
 
 static inline void
@@ -461,8 +481,7 @@ psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 		decode(w, link, m, i);
 		bytes += wire_len[i];
 	}
-	for (unsigned int i = 0; i < n; i++)
-		ask_entry(w, i);
+	ask_entries(w, n);
 	w->followed = 0;
 	for (unsigned int i = 0; i < n; i++) {
 		if (psi_unlikely(ahead))

@@ -68,12 +68,17 @@ baseline(struct psi_flow_table *t, uint64_t now_ms)
 static void
 ask(struct psi_flow_table *t)
 {
+	int far[BURST], far_cnt = 0;
+
 	for (int i = 0; i < BURST; i++) {
 		hash[i] = psi_flow_hash(t, &key[i]);
 		psi_flow_prefetch(t, hash[i]);
 	}
 	for (int i = 0; i < BURST; i++)
-		psi_flow_prefetch_entry(t, hash[i]);
+		if (!psi_flow_prefetch_entry(t, hash[i]))
+			far[far_cnt++] = i;
+	for (int k = 0; k < far_cnt; k++)
+		psi_flow_prefetch_far(t, hash[far[k]]);
 }
 
 static void

@@ -76,7 +76,8 @@ step(struct psi_flow_table *t, const uint8_t *op, enum psi_flow_state *newcomer)
 		break;
 	case 3:
 		psi_flow_prefetch(t, hash);
-		psi_flow_prefetch_entry(t, hash);
+		if (!psi_flow_prefetch_entry(t, hash))
+			psi_flow_prefetch_far(t, hash);
 		break;
 	default:
 		*newcomer = state;
