@@ -159,13 +159,15 @@ static int
 load_waiting(struct loader *l, const char *path)
 {
 	ssize_t size = read_file(l, path);
-	const char *p = l->text, *end = p + size;
-	unsigned char *der = (unsigned char *)l->text + l->text_cap;
+	const char *p = l->text, *end;
+	unsigned char *der;
 	long len;
 	int n = 0;
 
 	if (size <= 0 || memchr(p, 0, (size_t)size))
 		return -1;
+	end = p + size;
+	der = (unsigned char *)l->text + l->text_cap;
 	while ((len = pem_next(&p, end, der)) > 0)
 		n += is_new(l, der, (size_t)len) ? keep(l->t, der, len) : 1;
 	return len < 0 ? -1 : n;

@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* date -u -d DAY +%s */
@@ -396,6 +397,24 @@ test_loading(void)
 	expect_refused(roots, roots, "holds no CRL");
 }
 
+/* A folder whose first file is left to libcrypto before anything was read. */
+static void
+test_large_file(void)
+{
+	char sub[64], file[80];
+	FILE *f;
+
+	snprintf(sub, sizeof(sub), "%s/large", folder);
+	snprintf(file, sizeof(file), "%s/zeros", sub);
+	CU_ASSERT_EQUAL_FATAL(mkdir(sub, 0700), 0);
+	f = fopen(file, "w");
+	CU_ASSERT_FATAL(f && ftruncate(fileno(f), 8 << 20) == 0);
+	fclose(f);
+	expect_refused(sub, NULL, "holds no certificate");
+	unlink(file);
+	rmdir(sub);
+}
+
 /* What libcrypto makes of the first certificate in a text: its bytes in der, 0: none, -1: something else, or it cannot. */
 static long
 pem_by_libcrypto(const char *text, size_t len, unsigned char *der)
@@ -564,6 +583,7 @@ static CU_TestInfo trust_tests[] = {
 	{"a list longer than the bound", test_long_lists},
 	{"names", test_names},
 	{"loading and its errors", test_loading},
+	{"a folder with a large file", test_large_file},
 	{"findings have names", test_finding_table},
 	{"PEM is read as libcrypto reads it", test_pem_twin},
 	{"equal names have equal keys", test_name_keys},
