@@ -42,6 +42,7 @@ enum stage {
 	ST_RING,      /* and each event into the ring */
 	ST_JSON,      /* or each event as JSON */
 	ST_ALONE, /* the collector's work alone, over what a worker made while the clock stood */
+	ST_SHED,  /* a worker that drops all bulk, as under overload */
 	ST_CNT
 };
 
@@ -120,6 +121,7 @@ struct engine {
 	struct psi_json *json_writer;
 	struct psi_handoff queue;
 	void *queue_mem;
+	bool pressed;	    /* its queue is said to be full */
 	uint64_t discarded; /* records thrown away */
 	uint64_t events, event_bytes, json_bytes;
 	uint64_t sum; /* so that nothing is optimised away */

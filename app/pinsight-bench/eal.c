@@ -142,7 +142,7 @@ struct rte_mempool *
 packet_pool(const char *name, unsigned int mbufs, struct psi_err *err)
 {
 	struct rte_mempool *p = rte_pktmbuf_pool_create(
-		name, mbufs, 256, 16, RTE_PKTMBUF_HEADROOM + 2048, SOCKET_ID_ANY);
+		name, mbufs, 256, 0, RTE_PKTMBUF_HEADROOM + 2048, SOCKET_ID_ANY);
 
 	if (!p)
 		psi_err_set(err, -ENOMEM, "no memory for %u packet buffers", mbufs);

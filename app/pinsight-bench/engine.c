@@ -21,7 +21,8 @@ static const char *const names[ST_CNT] = {[ST_RECEIVE] = "receive",
 	[ST_COLLECTOR] = "collector",
 	[ST_RING] = "ring",
 	[ST_JSON] = "json",
-	[ST_ALONE] = "collector-alone"};
+	[ST_ALONE] = "collector-alone",
+	[ST_SHED] = "shed"};
 
 const char *
 stage_name(enum stage s)
@@ -154,8 +155,10 @@ engine_burst(
 {
 	e->last_ns = ts[n - 1];
 	if (e->worker) {
+		if (e->pressed)
+			psi_worker_pressure(e->worker, 1, 1);
 		psi_worker_burst(e->worker, PSI_LINK_ETHERNET, m, ts, wire, n);
-		if (e->stage == ST_WORKER)
+		if (!e->collector)
 			discard(e);
 		else if (e->stage != ST_ALONE)
 			psi_collector_poll(e->collector, &e->queue, UINT32_MAX);
@@ -316,7 +319,7 @@ engine_open(struct engine *e, enum stage stage, const struct options *o, unsigne
 		memset(e->queue_mem, 0, QUEUE_BYTES);
 	if (!e->queue_mem || psi_handoff_init(&e->queue, e->queue_mem, QUEUE_BYTES) != 0)
 		return psi_err_set(err, -ENOMEM, "no memory for a queue");
-	if (stage > ST_WORKER && open_collector(e, o, err) != 0)
+	if (stage > ST_WORKER && stage != ST_SHED && open_collector(e, o, err) != 0)
 		return -EINVAL;
 	e->wc.id = (uint8_t)id;
 	e->worker = psi_worker_open(&e->wc, &e->queue, make_room, e, err);

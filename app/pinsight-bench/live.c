@@ -3,8 +3,8 @@
  * take it from there. A packet that finds the queue full is lost, and counted by what it was.
  *
  * Latency is measured in real time: one core sends, another works. Overload takes a sender of several times the speed of
- * the engine, which no core is; there one core does both in turns, and time is that of the engine: it stands while the
- * packets are made that have come during the engine's last burst.
+ * the engine, which no core is; there one core does both in turns, and time is the CPU time of the engine: it stands while
+ * the packets are made that have come during its last bursts, and while the machine does something else.
  *
  * Latency is the time from a packet's place in the queue to the event that tells what it completed: a handshake event
  * names the last packet that it knows of, whose time stamp is when it was put into the queue. */
@@ -22,8 +22,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define BURSTS_A_TURN 8
-#define WARM_S	      2.5 /* a connection is told of two seconds after its end */
+#define BURSTS_A_TURN 4
+#define TURN_MAX_NS \
+	100000u /* a fifth is usual; what is longer the hypervisor took, which CPU time does not tell */
+#define WARM_S	 2.5  /* a connection is told of two seconds after its end */
+#define SETTLE_S 0.05 /* what a stretch leaves behind is over */
 
 /* Written by the core that sends, read when it is done. */
 struct sent {
@@ -44,8 +47,8 @@ struct live {
 	struct histogram hist;
 	uint64_t told, whole;	 /* handshakes, those of them without a hole */
 	uint64_t done, idle_tsc; /* idle: nothing in the queue */
-	bool in_turns;		 /* of a burst: time is turn_ns, and what has passed since tsc0 */
-	uint64_t turn_ns;
+	bool in_turns;		 /* time is turn_ns, and within a turn what has passed since tsc0 */
+	uint64_t turn_ns, cut_ns;
 	bool shed;	   /* the engine is told how full the queue is */
 	uint32_t full_cnt; /* full bursts */
 	_Atomic bool stop;
@@ -194,15 +197,17 @@ arrive(struct live *l, uint64_t start, uint64_t *n)
 
 /* Some bursts at a time, as caches and predictors of a core that does nothing else would have it. */
 static void
-work_in_turns(struct live *l)
+work_in_turns(struct live *l, uint64_t pause_ns)
 {
 	struct rte_mbuf *m[PSI_WORKER_BURST];
-	uint64_t ts[PSI_WORKER_BURST], start = l->turn_ns, n = 0;
+	uint64_t ts[PSI_WORKER_BURST], start = l->turn_ns, n = 0, cpu;
 	uint32_t wire[PSI_WORKER_BURST];
 	uint16_t cnt;
 
+	l->turn_ns += pause_ns;
 	do {
 		arrive(l, start, &n);
+		cpu = cpu_ns();
 		l->tsc0 = rte_rdtsc();
 		for (unsigned int i = 0; i < BURSTS_A_TURN; i++) {
 			cnt = cable_rx(&l->queue, m, ts, wire, (uint16_t)l->o->burst);
@@ -213,24 +218,27 @@ work_in_turns(struct live *l)
 			if (cnt < l->o->burst)
 				break;
 		}
-		l->turn_ns = now_ns(l);
+		cpu = cpu_ns() - cpu;
+		l->cut_ns += cpu - PSI_MIN(cpu, TURN_MAX_NS);
+		l->turn_ns += PSI_MIN(cpu, TURN_MAX_NS);
 	} while (cnt || l->turn_ns < l->until_ns);
 }
 
-/* One stretch of time at a rate; returns packets a second that were worked off. */
+/* One stretch of time at a rate, in turns with a pause of the engine at its beginning; returns packets a second that were
+ * worked off. */
 static double
-stretch(struct live *l, double pps, double seconds)
+stretch(struct live *l, double pps, double seconds, uint64_t pause_ns)
 {
 	uint64_t start = l->in_turns ? l->turn_ns : now_ns(l);
 
 	memset(&l->sent, 0, sizeof(l->sent));
 	memset(&l->hist, 0, sizeof(l->hist));
-	l->told = l->whole = l->done = l->idle_tsc = 0;
+	l->told = l->whole = l->done = l->idle_tsc = l->cut_ns = 0;
 	l->pps = pps;
 	l->until_ns = start + (uint64_t)(seconds * 1e9);
 	l->sent.begun = psi_gen_begun(l->gen);
 	if (l->in_turns) {
-		work_in_turns(l);
+		work_in_turns(l, pause_ns);
 	} else {
 		atomic_store_explicit(&l->stop, false, memory_order_relaxed);
 		rte_eal_remote_launch(sender, l, 1);
@@ -294,79 +302,129 @@ shed_counts(const struct live *l, uint64_t v[2])
 	v[1] = psi_stat_get(st, PSI_STAT_pkt_drop_shed_new);
 }
 
-static void
-report_overload(
-	const struct live *l, double factor, double capacity, double done, const uint64_t shed[2])
-{
-	const struct sent *s = &l->sent;
-	uint64_t offered = sum(s->offered);
-	double after = s->last_loss_ns && l->until_ns > s->last_loss_ns
-			       ? l->o->seconds - (double)(l->until_ns - s->last_loss_ns) / 1e9
-			       : 0;
+/* What one stretch came to. */
+struct row {
+	double factor, capacity, seconds, done;
+	bool shed;
+	struct sent sent;
+	uint64_t told, whole, p99_ns, dropped[2];
+	double last_loss_s; /* 0: none */
+	double cut_s;	    /* of turns that were longer than the engine makes them */
+};
 
-	if (l->o->json)
+static void
+report_overload(const struct options *o, const struct row *r)
+{
+	const struct sent *s = &r->sent;
+	uint64_t offered = sum(s->offered);
+
+	if (o->json)
 		printf("{\"type\": \"overload\", \"shed\": %s, \"factor\": %.3f, \"capacity_pps\": %.0f, "
 		       "\"offered_pps\": %.0f, \"done_pps\": %.0f, \"lost\": %.5f, \"lost_handshake\": %.5f, "
 		       "\"lost_bulk\": %.5f, \"lost_end\": %.5f, \"shed_bulk\": %.5f, \"shed_new\": %.5f, "
-		       "\"begun\": %llu, \"told\": %llu, \"whole\": %llu, \"last_loss_s\": %.3f, \"p99_us\": %.1f, "
-		       "\"machine_load\": %.2f}\n",
-			l->shed ? "true" : "false", factor, capacity,
-			(double)offered / l->o->seconds, done, share(sum(s->lost), offered),
+		       "\"begun\": %llu, \"told\": %llu, \"whole\": %llu, \"last_loss_s\": %.4f, \"p99_us\": %.1f, "
+		       "\"cut_s\": %.4f, \"machine_load\": %.2f}\n",
+			r->shed ? "true" : "false", r->factor, r->capacity,
+			(double)offered / r->seconds, r->done, share(sum(s->lost), offered),
 			share(s->lost[PSI_GEN_HANDSHAKE], s->offered[PSI_GEN_HANDSHAKE]),
 			share(s->lost[PSI_GEN_BULK], s->offered[PSI_GEN_BULK]),
 			share(s->lost[PSI_GEN_END], s->offered[PSI_GEN_END]),
-			share(shed[0], offered), share(shed[1], offered),
-			(unsigned long long)s->begun, (unsigned long long)l->told,
-			(unsigned long long)l->whole, after, (double)hist_at(&l->hist, .99) / 1e3,
-			load_average());
+			share(r->dropped[0], offered), share(r->dropped[1], offered),
+			(unsigned long long)s->begun, (unsigned long long)r->told,
+			(unsigned long long)r->whole, r->last_loss_s, (double)r->p99_ns / 1e3,
+			r->cut_s, load_average());
 	else
-		printf("%7.2f %8.3f %8.3f %8.2f %% %8.2f %% %8.2f %% %8.2f %% %8.2f %% %9llu %9llu %9llu %9.1f %9.3f\n",
-			factor, (double)offered / l->o->seconds / 1e6, done / 1e6,
+		printf("%7.2f %8.3f %8.3f %8.2f %% %8.2f %% %8.2f %% %8.2f %% %8.2f %% %9llu %9llu %9llu %9.1f %9.4f\n",
+			r->factor, (double)offered / r->seconds / 1e6, r->done / 1e6,
 			100 * share(sum(s->lost), offered),
 			100 * share(s->lost[PSI_GEN_HANDSHAKE], s->offered[PSI_GEN_HANDSHAKE]),
 			100 * share(s->lost[PSI_GEN_BULK], s->offered[PSI_GEN_BULK]),
-			100 * share(shed[0], offered), 100 * share(shed[1], offered),
-			(unsigned long long)s->begun, (unsigned long long)l->told,
-			(unsigned long long)l->whole, (double)hist_at(&l->hist, .99) / 1e3, after);
+			100 * share(r->dropped[0], offered), 100 * share(r->dropped[1], offered),
+			(unsigned long long)s->begun, (unsigned long long)r->told,
+			(unsigned long long)r->whole, (double)r->p99_ns / 1e3, r->last_loss_s);
 	fflush(stdout);
 }
 
 static void
-overload_head(const struct live *l, double capacity)
+overload_head(const struct options *o, bool shed)
 {
-	printf("overload, %s: it takes %.3f Mpps. What is lost is lost in the queue of %u packets\n"
+	printf("overload, %s. What is lost is lost in the queue of %u packets\n"
 	       "%7s %8s %8s %10s %10s %10s %10s %10s %9s %9s %9s %9s %9s\n"
 	       "%7s %8s %8s %10s %10s %10s %10s %10s %9s %9s %9s %9s %9s\n",
-		l->shed ? "the engine drops in its own order" : "the engine drops nothing",
-		capacity / 1e6, l->o->ring, "offered", "Mpps", "Mpps", "lost", "handshake", "bulk",
+		shed ? "the engine drops in its own order" : "the engine drops nothing", o->ring,
+		"offered", "Mpps", "Mpps", "lost", "handshake", "bulk",
 		"dropped:", "dropped:", "connect.", "handsh.", "without", "p99 to", "last loss",
 		"/takes", "offered", "done", "", "packets", "packets", "bulk", "new", "begun",
 		"told", "a hole", "ring, us", "after, s");
 }
 
+/* At a multiple of what the engine takes, which is measured each time just before: a virtual machine is faster and slower
+ * by the second. It begins with a pause of the engine that fills the queue: does it come out of that? */
 static void
-overload(struct live *l, double capacity)
+overload_row(struct live *l, bool shed, double factor, struct row *r)
+{
+	uint64_t before[2];
+
+	l->shed = false;
+	while (psi_worker_pressed(l->engine->worker))
+		psi_worker_pressure(l->engine->worker, 0, 1);
+	stretch(l, 0, SETTLE_S, 0);
+	*r = (struct row){.factor = factor,
+		.shed = shed,
+		.seconds = l->o->seconds,
+		.capacity = stretch(l, 0, SETTLE_S, 0)};
+	l->shed = shed;
+	shed_counts(l, before);
+	r->done = stretch(
+		l, factor * r->capacity, r->seconds, (uint64_t)(2e9 * l->o->ring / r->capacity));
+	shed_counts(l, r->dropped);
+	for (int k = 0; k < 2; k++)
+		r->dropped[k] -= before[k];
+	r->done *= 1 - share(r->dropped[0] + r->dropped[1], l->done);
+	r->sent = l->sent;
+	r->told = l->told;
+	r->whole = l->whole;
+	r->p99_ns = hist_at(&l->hist, .99);
+	r->cut_s = (double)l->cut_ns / 1e9;
+	if (r->sent.last_loss_ns && l->until_ns > r->sent.last_loss_ns)
+		r->last_loss_s = r->seconds - (double)(l->until_ns - r->sent.last_loss_ns) / 1e9;
+}
+
+static int
+by_told(const void *a, const void *b)
+{
+	const struct row *r = a, *s = b;
+	double x = share(r->told, r->sent.begun), y = share(s->told, s->sent.begun);
+
+	return (x > y) - (x < y);
+}
+
+/* Every repetition goes through all rates, so that a slow minute does not make a row; of each row the median counts. */
+static int
+overload(struct live *l, struct psi_err *err)
 {
 	/* at last as at first: does it recover? */
 	static const double factor[] = {0.5, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 4.0, 0.5};
-	uint64_t shed[2], before[2];
+	enum { FACTORS = PSI_COUNT(factor) };
+	const struct options *o = l->o;
+	struct row *rows = calloc((size_t)2 * FACTORS * o->reps, sizeof(*rows));
 
-	for (int own = 1; own >= 0; own--) {
-		l->shed = own;
-		if (!l->o->json)
-			overload_head(l, capacity);
-		for (size_t i = 0; i < PSI_COUNT(factor); i++) {
-			double done;
-
-			shed_counts(l, before);
-			done = stretch(l, factor[i] * capacity, l->o->seconds);
-			shed_counts(l, shed);
-			for (int k = 0; k < 2; k++)
-				shed[k] -= before[k];
-			done *= 1 - share(shed[0] + shed[1], l->done);
-			report_overload(l, factor[i], capacity, done, shed);
-		}
+	if (!rows)
+		return psi_err_set(err, -ENOMEM, "no memory for %u repetitions", o->reps);
+	for (uint32_t rep = 0; rep < o->reps; rep++) {
+		if (!o->json && isatty(STDERR_FILENO))
+			fprintf(stderr, "repetition %u of %u\r", rep + 1, o->reps);
+		for (uint32_t i = 0; i < 2 * FACTORS; i++)
+			overload_row(l, i < FACTORS, factor[i % FACTORS], &rows[i * o->reps + rep]);
 	}
+	for (uint32_t i = 0; i < 2 * FACTORS; i++) {
+		qsort(&rows[i * o->reps], o->reps, sizeof(*rows), by_told);
+		if (!o->json && i % FACTORS == 0)
+			overload_head(o, i < FACTORS);
+		report_overload(o, &rows[i * o->reps + o->reps / 2]);
+	}
+	free(rows);
+	return 0;
 }
 
 /* Memory is touched for the first time by a page fault of up to a millisecond, which is not what is measured here: all of
@@ -375,7 +433,7 @@ static void
 warm_up(struct live *l)
 {
 	mlockall(MCL_CURRENT);
-	stretch(l, 0, WARM_S);
+	stretch(l, 0, WARM_S, 0);
 }
 
 /* The median of three short runs as fast as it goes, behind a first one that fills caches and tables. */
@@ -387,7 +445,7 @@ find_capacity(struct live *l, double *idle)
 	warm_up(l);
 	*idle = 0;
 	for (int i = 0; i < 3; i++) {
-		v[i] = stretch(l, 0, seconds);
+		v[i] = stretch(l, 0, seconds, 0);
 		*idle += (double)l->idle_tsc / machine.tsc_ghz / 1e9 / seconds / 3;
 	}
 	return fmax(fmin(v[0], v[1]), fmin(fmax(v[0], v[1]), v[2]));
@@ -455,7 +513,7 @@ run_live(const struct options *o, struct psi_err *err)
 		return -ENOMEM;
 	if (o->mode == MODE_TRIAL) {
 		warm_up(l);
-		stretch(l, o->rate, o->seconds);
+		stretch(l, o->rate, o->seconds, 0);
 		return close_live(l, err);
 	}
 	capacity = find_capacity(l, &idle);
@@ -465,9 +523,10 @@ run_live(const struct options *o, struct psi_err *err)
 	if (o->json)
 		printf("{\"type\": \"capacity\", \"pps\": %.0f, \"idle\": %.3f}\n", capacity, idle);
 	if (o->mode == MODE_OVERLOAD) {
-		overload(l, capacity);
+		if (overload(l, err) != 0)
+			return -ENOMEM;
 	} else {
-		stretch(l, o->load * capacity, o->seconds);
+		stretch(l, o->load * capacity, o->seconds, 0);
 		report_latency(l, capacity);
 	}
 	return close_live(l, err);

@@ -28,18 +28,19 @@ static const char help[] =
 	"  ring         events into the ring alone\n"
 	"  latency      from the last packet of a pattern to the ring, at --load of what the engine can take\n"
 	"  overload     what is lost, dropped and told at half to four times of that: with what the engine drops\n"
-	"               in its own order, and without\n"
+	"               in its own order, and without; the median of --reps repetitions of --seconds each\n"
 	"  trial        --rate packets a second for --seconds; says how many were sent and received\n"
 	"  port         stages over the DPDK port --port, as --eal='--vdev=net_pcap0,rx_pcap=F,infinite_rx=1'\n"
 	"  pcap         reading the file --port with libpcap, and no more\n"
 	"\n"
-	"Stages (--stages, names with commas; all but collector-alone and json by default):\n"
+	"Stages (--stages, names with commas; all but json, collector-alone and shed by default):\n"
 	"  receive    the baseline: take a burst from the queue, free it\n"
 	"  decode     and read the headers          flow   and find the flow\n"
 	"  worker     all of a worker; its records are thrown away\n"
 	"  collector  and all of the collector; its events are thrown away\n"
 	"  ring       and each event into the ring  json   or each event as JSON\n"
 	"  collector-alone   the collector only, over what a worker made while the clock stood\n"
+	"  shed       a worker under overload at its worst: bulk and half of the connections are dropped\n"
 	"\n"
 	"Options (numbers may end in k, M or G):\n"
 	"  --flows N       established: connections (100 k; 1 M and 10 M take memory and minutes)\n"
@@ -126,7 +127,7 @@ defaults(struct options *o, enum scenario s)
 	o->packets = 1000000;
 	o->load = 0.8;
 	o->seconds = 3;
-	o->stages = (1u << ST_CNT) - 1 - (1u << ST_JSON) - (1u << ST_ALONE);
+	o->stages = (1u << ST_SHED) - 1 - (1u << ST_JSON) - (1u << ST_ALONE);
 	psi_gen_defaults(g, kind[s]);
 	g->checksums = false; /* nobody checks them */
 	g->flows = 1u << 28;

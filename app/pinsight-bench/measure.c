@@ -300,6 +300,8 @@ stage_run(const struct options *o, struct result *base, struct result *r, struct
 	r->flow_bytes = lanes[0].engine.worker || lanes[0].engine.flows
 				? (double)engine_flow_bytes(&lanes[0].engine) / o->gen.flows
 				: 0;
+	for (uint32_t k = 0; k < o->workers; k++)
+		lanes[k].engine.pressed = r->stage == ST_SHED;
 	/* uncounted: until connections have begun to end, too, which is told of them two seconds later */
 	run_all(o, TASK_STAGE, PSI_MAX(o->packets, (uint64_t)(o->warm * o->gen.pps)));
 	for (uint32_t rep = 0; rep < o->reps; rep++) {
