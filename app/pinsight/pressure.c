@@ -53,8 +53,6 @@ pressure_turn(struct engine_worker *w, bool full, uint64_t now)
 		return;
 	if (!full && !psi_worker_pressed(w->w))
 		return;
-	if (full && generation_of(w->e)->cfg->overload.shed)
-		psi_worker_pressure(w->w, fullest(w, now), FULL);
-	else /* all queues were emptied, or nothing is to be dropped */
-		psi_worker_pressure(w->w, 0, FULL);
+	psi_worker_pressure(
+		w->w, generation_of(w->e)->cfg->overload.shed ? fullest(w, now) : 0, FULL);
 }

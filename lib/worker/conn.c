@@ -340,7 +340,7 @@ conn_payload(struct psi_worker *w, struct conn *c, struct rte_mbuf *m, const str
 	}
 	w->cur = c;
 	w->cur_ns = ts_ns;
-	if (psi_unlikely(shed_lately(&w->shed, w->now_ns)) && c->told && c->hs == PSI_POOL_NONE)
+	if (c->told && c->hs == PSI_POOL_NONE && shed_lately(&w->shed, &p->tuple, w->now_ns))
 		skip_hole(w, c, p->sender, seg.seq, ts_ns);
 	for (; m && left; m = m->next) {
 		if (off >= m->data_len) {

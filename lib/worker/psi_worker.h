@@ -60,9 +60,9 @@ void psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf 
  * packets. Hot. */
 void psi_worker_idle(struct psi_worker *w, uint64_t now_ns);
 
-/* psi_worker_pressure says how many packets wait for the worker, in a queue that has room for so many. Call it every few
- * bursts while they come full, and until psi_worker_pressed says no: above half full the worker drops what tells least,
- * counted (pkt_drop_shed_*): docs/design/overload.md. Hot. */
+/* psi_worker_pressure says how many packets wait for the worker, in a queue that has room for so many. Call it every four
+ * bursts while they come full, and after each burst that does not until psi_worker_pressed says no: once it was half
+ * full the worker drops what tells least, counted (pkt_drop_shed_*): docs/design/overload.md. Hot. */
 void psi_worker_pressure(struct psi_worker *w, uint32_t waiting, uint32_t room);
 bool psi_worker_pressed(const struct psi_worker *w);
 

@@ -1,51 +1,45 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "worker_pvt.h"
 
-#include <rte_byteorder.h>
+#include <rte_prefetch.h>
 
-/* How full a queue is, of 256. Bulk goes between the first two, which leaves half of a queue to bursts; connections only
- * where that did not help. */
-enum { FILL_BULK = 128, FILL_ALL_BULK = 208, FILL_CONNS = 224 };
+/* The law of PIE (RFC 8033 section 4.2) over shares of connections in the place of a probability: the level follows what
+ * the queue holds beyond a little, summed up, so that it comes to rest where just the excess is dropped; and how fast the
+ * queue grows or shrinks, so that it does not swing. As there (section 5.1), it begins only when the queue has filled. */
 enum {
-	CONNS_UP = 4,  /* shares a step while the queue is nearly full */
-	CONNS_FALL = 4 /* part of them a step when it is half empty */
+	FILL_BEGIN = 128, /* of 256: a queue is there for bursts */
+	FILL_WANTED = 32,
+	SWIFT = 4, /* weight of a change of the fill, of the fill itself 1 */
+	UNIT = 8,  /* of control, a share */
+	CONNS_UP =
+		1, /* share a step: a queue that was filled by a pause is empty before it costs many */
 };
+
+#define LATELY_NS 4000000000u
 
 /* The length of an alert in TLS 1.3: level, description, content type and tag (RFC 8446 sections 5.2, 6; RFC 5116). */
 #define ALERT_13 (2 + 1 + 16)
 
-static uint32_t
-bulk_share(uint32_t fill)
+void
+shed_control(struct shed *s, uint32_t fill)
 {
-	if (fill <= FILL_BULK)
-		return 0;
-	return PSI_MIN(
-		(fill - FILL_BULK) * SHED_SHARES / (FILL_ALL_BULK - FILL_BULK) + 1, SHED_SHARES);
-}
+	int32_t most = PSI_MAX(s->control, SHED_SHARES * UNIT) + CONNS_UP * UNIT,
+		next = s->control + (int32_t)fill - FILL_WANTED +
+		       SWIFT * ((int32_t)fill - (int32_t)s->fill);
 
-/* Bulk follows the fill up at once, so that the queue stays where it is; down by a quarter at a time, so that it does not
- * swing. Connections are slow to be given up: a queue that was filled by a pause of the worker is empty again before. */
-uint32_t
-shed_level(uint32_t level, uint32_t fill)
-{
-	uint32_t bulk = PSI_MIN(level, SHED_SHARES), conns = level - bulk;
-
-	if (fill >= FILL_CONNS)
-		return PSI_MIN(SHED_SHARES + conns + CONNS_UP, SHED_LEVEL_MAX);
-	if (conns && fill < FILL_BULK)
-		return SHED_SHARES + conns - (conns + CONNS_FALL - 1) / CONNS_FALL;
-	if (conns)
-		return level - 1;
-	bulk -= (bulk + 3) / 4;
-	return PSI_MAX(bulk, bulk_share(fill));
+	s->fill = fill;
+	if (!s->level && fill <= FILL_BEGIN)
+		return;
+	most = PSI_MIN(most, SHED_LEVEL_MAX * UNIT);
+	s->control = PSI_MAX(PSI_MIN(next, most), 0);
+	s->level = ((uint32_t)s->control + UNIT - 1) / UNIT;
 }
 
 void
 psi_worker_pressure(struct psi_worker *w, uint32_t waiting, uint32_t room)
 {
-	uint32_t fill = room ? (uint32_t)((uint64_t)PSI_MIN(waiting, room) * 256 / room) : 0;
-
-	w->shed.level = shed_level(w->shed.level, fill);
+	shed_control(
+		&w->shed, room ? (uint32_t)((uint64_t)PSI_MIN(waiting, room) * 256 / room) : 0);
 }
 
 bool
@@ -160,51 +154,139 @@ enum {
 	PLAIN_MIN = 54
 };
 
-static bool
-is_plain(const uint8_t *p, uint32_t len)
-{
-	return len >= PLAIN_MIN && p[ETHER_TYPE] == 8 && !p[ETHER_TYPE + 1] && p[IP] == 0x45 &&
-	       p[IP_PROTO] == 6 && !(p[IP_FRAG] & 0x3f) && !p[IP_FRAG + 1];
-}
-
 static uint16_t
 be16(const uint8_t *p)
 {
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
-unsigned int
-shed_plain(struct shed *s, const struct rte_mbuf *m, uint64_t now_ns)
+static uint32_t
+be32(const uint8_t *p)
+{
+	return (uint32_t)be16(p) << 16 | be16(p + 2);
+}
+
+static bool
+is_plain(const uint8_t *p, uint32_t len)
+{
+	return len >= PLAIN_MIN && be32(p + ETHER_TYPE) >> 8 == 0x080045 &&
+	       (be32(p + IP_FRAG) & 0x3fff00ff) == 6;
+}
+
+/* Whether a packet is to be looked at: of a share that is dropped, or the first of a handshake. Most of the others cost
+ * no more than their hash. */
+static bool
+concerned(const struct shed *s, uint32_t hash, uint8_t tcp_flags)
+{
+	return (hash % SHED_SHARES < s->level) | ((tcp_flags & TCP_SYN) != 0);
+}
+
+static uint32_t
+hash_of_plain(const struct shed *s, const uint8_t *p)
+{
+	uint32_t addr[2];
+
+	memcpy(addr, p + IP_ADDR, sizeof(addr));
+	return hash_of(s, addr[0], addr[1], be16(p + TCP), be16(p + TCP + 2));
+}
+
+static unsigned int
+judge_plain(struct shed *s, const struct rte_mbuf *m, uint32_t hash, uint64_t now_ns)
 {
 	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t off, end, addr[2];
+	uint32_t off = TCP + (p[TCP_OFF] >> 4) * 4u, end = IP + be16(p + IP_LEN);
 
-	s->judged = false;
-	if (!is_plain(p, m->data_len))
-		return 0;
-	off = TCP + (p[TCP_OFF] >> 4) * 4u;
-	end = IP + be16(p + IP_LEN);
 	if (off < PLAIN_MIN || end < off || m->data_len < off)
 		return 0; /* the decoder says what is wrong */
-	s->judged = true;
-	memcpy(addr, p + IP_ADDR, sizeof(addr));
 	return judge(s, kind_of(p[TCP_BITS], p + off, PSI_MIN(end, m->data_len) - off, end - off),
-		hash_of(s, addr[0], addr[1], be16(p + TCP), be16(p + TCP + 2)), now_ns);
+		hash, now_ns);
+}
+
+void
+shed_plain(struct shed *s, struct rte_mbuf *const *m, uint16_t n, uint64_t now_ns,
+	struct shed_bits *out)
+{
+	uint32_t hash[PSI_WORKER_BURST], some = 0;
+
+	/* two lines: behind TCP's options the record header is in the second */
+	for (uint16_t i = 0; i < n; i++) {
+		rte_prefetch0(rte_pktmbuf_mtod(m[i], const uint8_t *));
+		rte_prefetch0(rte_pktmbuf_mtod_offset(m[i], const uint8_t *, 64));
+	}
+	memset(out, 0, sizeof(*out));
+	for (uint16_t i = 0; i < n; i++) {
+		const uint8_t *p = rte_pktmbuf_mtod(m[i], const uint8_t *);
+
+		if (psi_unlikely(!is_plain(p, m[i]->data_len)))
+			continue;
+		hash[i] = hash_of_plain(s, p);
+		out->plain |= 1u << i;
+		some |= (uint32_t)concerned(s, hash[i], p[TCP_BITS]) << i;
+	}
+	for (; some; some &= some - 1) {
+		unsigned int i = (unsigned int)__builtin_ctz(some),
+			     rc = judge_plain(s, m[i], hash[i], now_ns);
+
+		out->bulk |= (uint32_t)(rc == SHED_BULK) << i;
+		out->fresh |= (uint32_t)(rc == SHED_NEW) << i;
+	}
+}
+
+uint16_t
+shed_burst(struct psi_worker *w, struct rte_mbuf **m, const uint64_t **ts_ns,
+	const uint32_t **wire_len, uint16_t n)
+{
+	struct rte_mbuf *out[PSI_WORKER_BURST];
+	struct shed *s = &w->shed;
+	struct shed_bits is;
+	uint16_t cnt = 0, left = 0;
+	uint32_t gone, kept;
+	uint64_t bytes = 0;
+
+	shed_plain(s, m, n, w->now_ns, &is);
+	s->judged = is.plain;
+	gone = is.bulk | is.fresh;
+	if (!gone)
+		return n;
+	kept = (uint32_t)((UINT64_C(1) << n) - 1) & ~gone;
+	for (; gone; gone &= gone - 1) {
+		unsigned int i = (unsigned int)__builtin_ctz(gone);
+
+		bytes += (*wire_len)[i];
+		out[cnt++] = m[i];
+	}
+	s->judged = 0;
+	for (; kept; kept &= kept - 1, left++) {
+		unsigned int i = (unsigned int)__builtin_ctz(kept);
+
+		s->judged |= (is.plain >> i & 1) << left;
+		s->ts_ns[left] = (*ts_ns)[i];
+		s->wire_len[left] = (*wire_len)[i];
+		m[left] = m[i];
+	}
+	*ts_ns = s->ts_ns;
+	*wire_len = s->wire_len;
+	psi_stat_add(&w->stats, PSI_STAT_pkt_rx, cnt);
+	psi_stat_add(&w->stats, PSI_STAT_pkt_rx_bytes, bytes);
+	psi_stat_add(&w->stats, PSI_STAT_pkt_drop_shed_bulk, (uint64_t)__builtin_popcount(is.bulk));
+	psi_stat_add(&w->stats, PSI_STAT_pkt_drop_shed_new, (uint64_t)__builtin_popcount(is.fresh));
+	worker_give_back(out, cnt);
+	return left;
 }
 
 unsigned int
 shed_tcp(struct shed *s, const struct rte_mbuf *m, const struct psi_pkt *p, uint64_t now_ns)
 {
-	uint32_t cap = p->payload_off < m->data_len
-			       ? PSI_MIN(p->payload_cap, m->data_len - p->payload_off)
-			       : 0;
+	uint32_t hash = hash_of_tuple(s, &p->tuple), cap;
 
-	if (s->judged)
+	if (!concerned(s, hash, p->tcp_flags))
 		return 0;
+	cap = p->payload_off < m->data_len ? PSI_MIN(p->payload_cap, m->data_len - p->payload_off)
+					   : 0;
 	return judge(s,
 		kind_of(p->tcp_flags, rte_pktmbuf_mtod_offset(m, const uint8_t *, p->payload_off),
 			cap, p->payload_len),
-		hash_of_tuple(s, &p->tuple), now_ns);
+		hash, now_ns);
 }
 
 bool
@@ -212,4 +294,11 @@ shed_since(const struct shed *s, const struct psi_tuple *t, uint64_t start_ns)
 {
 	return psi_unlikely(s->last_ns && s->last_ns >= start_ns) &&
 	       s->share_ns[hash_of_tuple(s, t) % SHED_SHARES] >= start_ns;
+}
+
+bool
+shed_lately(const struct shed *s, const struct psi_tuple *t, uint64_t now_ns)
+{
+	return psi_unlikely(s->last_ns) && now_ns - s->last_ns < LATELY_NS &&
+	       now_ns - s->share_ns[hash_of_tuple(s, t) % SHED_SHARES] < LATELY_NS;
 }

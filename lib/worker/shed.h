@@ -28,32 +28,42 @@ enum shed_rc { SHED_BULK = PSI_NET_RC_CNT, SHED_FRAGMENT, SHED_NEW, SHED_RC_CNT 
 struct shed {
 	uint32_t
 		level; /* 0: nothing; up to SHED_SHARES: of whose bulk; above: all bulk, and connections */
+	uint32_t fill;			/* of the queue, as last told; 256 for full */
+	int32_t control;		/* the level, finer */
 	uint64_t key[2];		/* nobody outside can choose what is dropped */
-	bool judged;			/* the packet at hand */
 	uint64_t last_ns;		/* when anything was dropped last; 0: never */
 	uint64_t share_ns[SHED_SHARES]; /* the same of each share of the connections */
 	uint16_t guard[SHED_GUARDS];	/* part of the hash, and packets left */
+	/* What is left of the burst at hand. */
+	uint64_t ts_ns[PSI_WORKER_BURST];
+	uint32_t wire_len[PSI_WORKER_BURST];
+	uint32_t judged; /* a bit each: not again behind the decoder */
 };
+_Static_assert(PSI_WORKER_BURST <= 32, "bits of judged");
 
-/* shed_level: the next level, from the one before and how full the queue is, 256 for full. */
-uint32_t shed_level(uint32_t level, uint32_t fill);
+/* shed_control: the next level, from how full the queue is, 256 for full. */
+void shed_control(struct shed *s, uint32_t fill);
 
-/* A packet under pressure: 0 if it passes, else SHED_BULK or SHED_NEW: it is not to be looked at.
- * shed_plain: an Ethernet frame before it is decoded: only TCP over IPv4 without tags, options or fragments is judged, and
- *   what passes is judged no more.
- * shed_tcp: what is TCP behind the decoder; what shed_plain has judged passes. */
-unsigned int shed_plain(struct shed *s, const struct rte_mbuf *m, uint64_t now_ns);
+/* shed_plain: Ethernet frames before they are decoded: only TCP over IPv4 without tags, options or fragments is judged. A
+ *   bit each: which are plain, and of them which go.
+ * shed_burst does so under pressure: counts and gives back what goes, and moves up the rest, with its times and lengths.
+ *   Returns how many. */
+struct shed_bits {
+	uint32_t plain, bulk, fresh;
+};
+void shed_plain(struct shed *s, struct rte_mbuf *const *m, uint16_t n, uint64_t now_ns,
+	struct shed_bits *out);
+uint16_t shed_burst(struct psi_worker *w, struct rte_mbuf **m, const uint64_t **ts_ns,
+	const uint32_t **wire_len, uint16_t n);
+
+/* shed_tcp: TCP behind the decoder that was not judged before: 0 if it passes, else SHED_BULK or SHED_NEW. */
 unsigned int
 shed_tcp(struct shed *s, const struct rte_mbuf *m, const struct psi_pkt *p, uint64_t now_ns);
 
 /* shed_since: whether packets of a connection may have been dropped since start_ns. */
 bool shed_since(const struct shed *s, const struct psi_tuple *t, uint64_t start_ns);
 
-/* shed_lately: a hole need not be waited for: what is missing was dropped here. */
-static inline bool
-shed_lately(const struct shed *s, uint64_t now_ns)
-{
-	return s->last_ns && now_ns - s->last_ns < 4000000000u;
-}
+/* shed_lately: a hole of this connection need not be waited for: what is missing was most likely dropped here. */
+bool shed_lately(const struct shed *s, const struct psi_tuple *t, uint64_t now_ns);
 
 #endif

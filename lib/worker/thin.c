@@ -207,7 +207,7 @@ behind_shed(struct psi_worker *w, struct psi_flow *f, const struct rte_mbuf *m,
 	uint32_t at = next - p->tcp_seq, gap = p->tcp_seq - next;
 	uint8_t lost = (uint8_t)(v >> LOST_AT);
 
-	if (!shed_lately(&w->shed, w->now_ns) || p->payload_len > SEG_MAX)
+	if (!shed_lately(&w->shed, &p->tuple, w->now_ns) || p->payload_len > SEG_MAX)
 		return false;
 	if (at && at < lag)
 		return p->payload_len > at ? headers(w, f, m, p, ts_ns, wire_len, at, lost)
@@ -238,7 +238,7 @@ thin_packet(struct psi_worker *w, struct psi_flow *f, const struct rte_mbuf *m,
 	if (psi_unlikely(ts_ns < w->ms_ns)) /* of an earlier millisecond than the worker's */
 		return false;
 	if ((int32_t)(p->tcp_ack - peer_high) > 0 && word >> pkts_at(!side) & MASK(PKTS_BITS) &&
-		!shed_lately(&w->shed, w->now_ns))
+		!shed_lately(&w->shed, &p->tuple, w->now_ns))
 		return false;
 	if (p->payload_len) { /* in turn, or within the record at hand: then it is not looked at */
 		if ((at && at != lag) || p->payload_len > SEG_MAX)
@@ -277,18 +277,19 @@ side_fits(const struct psi_worker *w, const struct conn *c, unsigned int side)
 	if (s->early_cnt || s->hole_ns || k->hdr_have || k->alert_cnt)
 		return false;
 	if (peer->note & PSI_STREAM_STARTED && (int32_t)(s->ack - peer->high) > 0 &&
-		!shed_lately(&w->shed, w->now_ns))
+		!shed_lately(&w->shed, &c->first.tuple, w->now_ns))
 		return false;
 	return c->pkts[side] < MASK(PKTS_BITS) && app_of(c, side) <= (int64_t)1 << 40 &&
 	       dir_fits((int64_t)c->bytes[side], excess_of(c, side), s->next - s->high);
 }
 
 static bool
-counts_fit(const struct psi_worker *w, const struct psi_stream_side *a,
-	const struct psi_stream_side *b)
+counts_fit(const struct psi_worker *w, const struct conn *c)
 {
+	const struct psi_stream_side *a = &c->stream.side[0], *b = &c->stream.side[1];
+
 	return ((uint64_t)a->gap_cnt + b->gap_cnt <= MASK(GAPS_BITS) ||
-		       shed_lately(&w->shed, w->now_ns)) &&
+		       shed_lately(&w->shed, &c->first.tuple, w->now_ns)) &&
 	       a->retrans + b->retrans <= (int)MASK(RETRANS_BITS) &&
 	       a->ooo + b->ooo <= (int)MASK(OOO_BITS);
 }
@@ -301,8 +302,7 @@ fits(const struct psi_worker *w, const struct conn *c)
 		c->first_fin || c->first_rst)
 		return false;
 	return c->last_ns / 1000000u == w->now_ms && (uint32_t)w->now_ms == c->flow->last_ms &&
-	       (c->id & MASK(48)) <= MASK(40) &&
-	       counts_fit(w, &c->stream.side[0], &c->stream.side[1]) && side_fits(w, c, 0) &&
+	       (c->id & MASK(48)) <= MASK(40) && counts_fit(w, c) && side_fits(w, c, 0) &&
 	       side_fits(w, c, 1);
 }
 

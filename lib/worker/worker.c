@@ -270,20 +270,6 @@ tcp_packet(
 
 /* Too many come: true when this one goes no further. */
 static __attribute__((noinline)) bool
-shed(struct psi_worker *w, enum psi_link link, const struct rte_mbuf *m, unsigned int i)
-{
-	unsigned int rc = 0;
-
-	w->shed.judged = false;
-	if (link == PSI_LINK_ETHERNET)
-		rc = shed_plain(&w->shed, m, w->now_ns);
-
-	if (rc)
-		w->rc[i] = (uint8_t)rc;
-	return rc;
-}
-
-static __attribute__((noinline)) bool
 shed_decoded(struct psi_worker *w, const struct rte_mbuf *m, unsigned int i)
 {
 	unsigned int rc = shed_tcp(&w->shed, m, &w->pkt[i], w->now_ns);
@@ -299,8 +285,6 @@ decode(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m, unsigned i
 {
 	struct psi_pkt *p = &w->pkt[i];
 
-	if (psi_unlikely(w->shed.level) && shed(w, link, m[i], i))
-		return;
 	w->rc[i] = (uint8_t)psi_net_decode(link, rte_pktmbuf_mtod(m[i], const uint8_t *),
 		m[i]->data_len, m[i]->pkt_len, w->cfg.identity, p);
 	if (psi_unlikely(p->note & PSI_PKT_CUT))
@@ -315,7 +299,8 @@ decode(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m, unsigned i
 				m[i]->pkt_len, w->cfg.identity, p);
 	}
 	if (w->rc[i] == PSI_NET_TCP) {
-		if (psi_unlikely(w->shed.level) && shed_decoded(w, m[i], i))
+		if (psi_unlikely(w->shed.level) && !(w->shed.judged >> i & 1) &&
+			shed_decoded(w, m[i], i))
 			return;
 		w->hash[i] = psi_flow_hash(w->flows, &p->tuple);
 		psi_flow_prefetch(w->flows, w->hash[i]);
@@ -434,8 +419,8 @@ is_plain(const struct rte_mbuf *m)
 }
 
 /* Gives packets back to their pool many at a time, and most without reading their second cache line. */
-static void
-give_back(struct rte_mbuf **m, unsigned int n)
+void
+worker_give_back(struct rte_mbuf **m, unsigned int n)
 {
 	struct rte_mempool *pool = NULL;
 	void *plain[PSI_WORKER_BURST];
@@ -475,6 +460,9 @@ psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 	if (!w->aged_ns)
 		w->aged_ns = w->now_ns;
 	age(w);
+	w->shed.judged = 0;
+	if (psi_unlikely(w->shed.level && link == PSI_LINK_ETHERNET))
+		n = shed_burst(w, m, &ts_ns, &wire_len, n);
 	for (unsigned int i = 0; i < n; i++) {
 		if (i + AHEAD < n)
 			rte_prefetch0(rte_pktmbuf_mtod(m[i + AHEAD], const void *));
@@ -492,7 +480,7 @@ psi_worker_burst(struct psi_worker *w, enum psi_link link, struct rte_mbuf **m,
 	psi_stat_add(&w->stats, PSI_STAT_pkt_rx, n);
 	psi_stat_add(&w->stats, PSI_STAT_pkt_rx_bytes, bytes);
 	psi_stat_add(&w->stats, PSI_STAT_pkt_tcp, tcp);
-	give_back(m, n);
+	worker_give_back(m, n);
 }
 
 void

@@ -202,8 +202,9 @@ void thin_blind(struct psi_worker *w, struct psi_flow *f, const struct psi_pkt *
 void thin_end(struct psi_worker *w, struct psi_flow *f, enum psi_rec_why why);
 uint64_t thin_id(struct psi_worker *w, struct psi_flow *f);
 
-/* worker.c: the flow table's callback. */
+/* worker.c: the flow table's callback; packets to their pools, those that are NULL left out. */
 void worker_flow_gone(void *ctx, struct psi_flow *f, enum psi_flow_why why);
+void worker_give_back(struct rte_mbuf **m, unsigned int n);
 
 /* record.c: a connection as records. kind: enum psi_rec_kind bits. */
 void record_make(struct psi_worker *w, struct conn *c, unsigned int kind, enum psi_rec_why why);

@@ -25,25 +25,27 @@ judge(struct shed *early, struct shed *late, const uint8_t *p, uint16_t n, uint3
 		.data_len = n,
 		.pkt_len = frame_len,
 		.nb_segs = 1};
+	struct rte_mbuf *one = &m;
 	unsigned int plain, behind = 0;
+	struct shed_bits is;
 	struct psi_pkt o;
 	int rc;
 
-	early->judged = late->judged = false;
-	plain = shed_plain(early, &m, now_ns);
-	must(!plain || early->judged);
+	shed_plain(early, &one, 1, now_ns, &is);
+	must(!((is.plain | is.bulk | is.fresh) & ~1u) && !(is.bulk & is.fresh));
+	must(is.plain || !(is.bulk | is.fresh));
+	plain = is.bulk ? SHED_BULK : is.fresh ? SHED_NEW : 0;
 	rc = (int)psi_net_decode(PSI_LINK_ETHERNET, p, n, frame_len, PSI_NET_ID_DEFAULT, &o);
 	if (rc == PSI_NET_TCP) {
-		must(!early->judged || !o.tunnel_cnt);
+		must(!is.plain || !o.tunnel_cnt);
 		behind = shed_tcp(late, &m, &o, now_ns);
-		if (!early->judged)
+		if (!is.plain)
 			plain = shed_tcp(early, &m, &o, now_ns);
 		must(plain == behind);
-	} else if (early->judged) { /* a length that the decoder refuses */
+	} else if (is.plain) { /* a length that the decoder refuses */
 		must(rc == PSI_NET_MALFORMED || rc == PSI_NET_SHORT);
 		*late = *early;
 	}
-	early->judged = late->judged;
 	must(!memcmp(early, late, sizeof(*early)));
 }
 

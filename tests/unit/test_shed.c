@@ -77,56 +77,126 @@ all_send(uint8_t flags, const void *data, uint32_t len, uint64_t *as_bulk, uint6
 	*as_new = fresh() - n;
 }
 
+/* As if the queue had asked for it. */
+static void
+drop_shares(uint32_t level)
+{
+	rig.worker->shed.level = level;
+	rig.worker->shed.control = (int32_t)level * 8;
+}
+
+static void
+drop_nothing(void)
+{
+	for (unsigned int i = 0; psi_worker_pressed(rig.worker); i++) {
+		CU_ASSERT_FATAL(i < 100);
+		press(0, 1);
+	}
+}
+
 /* ---- levels ---- */
 
+/* A queue and a worker, in packets and units of time: working on one takes 8, dropping one 2, and of 20 packets 19 are
+ * bulk. What can be reached at a rate of f, 1 being all that can be worked on: w worked on, f - w dropped, and
+ * 8 w + 2 (f - w) = 8, so w = (8 - 2 f) / 6. */
+struct plant {
+	struct shed s;
+	double queue, lost, worked, dropped, time;
+	uint32_t highest;
+};
+
+static void
+run(struct plant *p, double rate, unsigned int steps)
+{
+	p->lost = p->worked = p->dropped = p->time = 0;
+	p->highest = 0;
+	while (steps--) {
+		double taken = p->queue < 128 ? p->queue : 128,
+		       bulk = taken * 0.95 * (p->s.level < 64 ? p->s.level : 64) / 64,
+		       fresh = taken * 0.05 * (p->s.level < 64 ? 0 : p->s.level - 64) / 64,
+		       time = 8 * (taken - bulk - fresh) + 2 * (bulk + fresh) + 1;
+
+		p->time += time;
+		p->worked += taken - bulk - fresh;
+		p->dropped += bulk + fresh;
+		p->queue += time * rate / 8 - taken;
+		p->lost += p->queue > ROOM ? p->queue - ROOM : 0;
+		p->queue = p->queue > ROOM ? ROOM : p->queue;
+		shed_control(&p->s, (uint32_t)(p->queue * 256 / ROOM));
+		p->highest = PSI_MAX(p->highest, p->s.level);
+	}
+}
+
+/* Below what can be taken: a queue that a pause filled is emptied, and nothing is dropped from then on. */
+static void
+test_pause(void)
+{
+	static const double rate[] = {0.3, 0.5, 0.8, 0.9, 0.97};
+
+	for (size_t i = 0; i < PSI_COUNT(rate); i++) {
+		static struct plant p;
+
+		memset(&p, 0, sizeof(p));
+		p.queue = ROOM;
+		run(&p, rate[i], 80);
+		CU_ASSERT_EQUAL(p.s.level, 0);
+		CU_ASSERT(p.highest <= SHED_SHARES + 8); /* few connections */
+		run(&p, rate[i], 10000);
+		CU_ASSERT(p.dropped == 0 && p.lost == 0);
+	}
+}
+
+/* Above: the queue comes to rest, just what is too much is dropped, and all of it bulk. */
+static void
+test_excess(void)
+{
+	static const double rate[] = {1.01, 1.1, 1.25, 1.5, 2};
+
+	for (size_t i = 0; i < PSI_COUNT(rate); i++) {
+		static struct plant p;
+
+		memset(&p, 0, sizeof(p));
+		p.queue = ROOM;
+		run(&p, rate[i], 1000);
+		run(&p, rate[i], 10000);
+		CU_ASSERT(p.lost == 0);
+		CU_ASSERT(p.highest <= SHED_SHARES);
+		CU_ASSERT(p.queue < ROOM / 2.0);
+		CU_ASSERT(8 * p.worked / p.time > 0.97 * (8 - 2 * rate[i]) / 6);
+		run(&p, 0.9, 100); /* and recovery */
+		CU_ASSERT_EQUAL(p.s.level, 0);
+	}
+}
+
+/* Beyond what dropping all bulk makes up for (8 = f (0.05 * 8 + 0.95 * 2), so f = 3.5), connections go, half of them at
+ * most; and come back. */
+static void
+test_too_much(void)
+{
+	static struct plant p;
+
+	run(&p, 3.3, 1000);
+	run(&p, 3.3, 1000);
+	CU_ASSERT(p.highest <= SHED_SHARES && p.lost == 0);
+	run(&p, 8, 1000);
+	CU_ASSERT_EQUAL(p.s.level, SHED_LEVEL_MAX);
+	CU_ASSERT(p.lost > 0);
+	run(&p, 0.5, 40);
+	CU_ASSERT_EQUAL(p.s.level, 0);
+}
+
+/* A burst that fills half of a queue costs nothing, however often it comes. */
 static void
 test_half_full(void)
 {
-	uint32_t level = 0;
+	static struct shed s;
 
-	for (int i = 0; i < 1000; i++)
-		level = shed_level(level, 128); /* a burst may fill half of a queue */
-	CU_ASSERT_EQUAL(level, 0);
-	CU_ASSERT(shed_level(0, 140) > 0);
-	CU_ASSERT(shed_level(0, 140) < SHED_SHARES);
-	CU_ASSERT_EQUAL(shed_level(0, 208), SHED_SHARES);
-	/* never a connection while there is bulk to drop, however long it lasts */
-	for (int i = 0; i < 1000; i++)
-		level = shed_level(level, 223);
-	CU_ASSERT_EQUAL(level, SHED_SHARES);
-}
-
-static void
-test_nearly_full(void)
-{
-	uint32_t level = 0, before;
-
-	for (int i = 0; i < 100; i++) {
-		before = level;
-		level = shed_level(level, 256);
-		CU_ASSERT(level >= before && level <= SHED_LEVEL_MAX);
+	for (int i = 0; i < 1000; i++) {
+		shed_control(&s, i % 8 * 128 / 7);
+		CU_ASSERT_EQUAL(s.level, 0);
 	}
-	CU_ASSERT_EQUAL(level, SHED_LEVEL_MAX);
-	level = shed_level(0, 256);
-	CU_ASSERT(level >= SHED_SHARES &&
-		  level <= SHED_SHARES + 4); /* a pause costs few connections */
-}
-
-static void
-test_recovery(void)
-{
-	uint32_t level = SHED_LEVEL_MAX, steps = 0, before;
-
-	for (; level; steps++) {
-		before = level;
-		level = shed_level(level, 0);
-		CU_ASSERT_FATAL(level < before);
-		CU_ASSERT(
-			level >= SHED_SHARES || before <= SHED_SHARES + 1); /* connections first */
-		if (before <= SHED_SHARES && before > 4)
-			CU_ASSERT(level >= before / 2); /* in steps, or it would swing */
-	}
-	CU_ASSERT(steps < 40); /* "within a few bursts": a step is one */
+	shed_control(&s, 140);
+	CU_ASSERT(s.level > 0);
 }
 
 /* ---- packets ---- */
@@ -137,7 +207,7 @@ test_order(void)
 	uint64_t b, n, most;
 
 	begin();
-	press(ROOM * 13 / 16, 1); /* all bulk */
+	drop_shares(SHED_SHARES);
 	all_send(ACK, NULL, 0, &b, &n);
 	CU_ASSERT(b == FLOWS && n == 0);
 	all_send(ACK, middle, sizeof(middle), &b, &n);
@@ -176,7 +246,7 @@ test_share(void)
 	uint64_t b, n, once, before;
 
 	begin();
-	press(ROOM * 21 / 32, 1); /* 168 of 256: half of the bulk */
+	drop_shares(SHED_SHARES / 2);
 	all_send(ACK, middle, sizeof(middle), &once, &n);
 	CU_ASSERT(once > FLOWS / 4 && once < FLOWS * 3 / 4);
 	all_send(ACK, middle, sizeof(middle), &b, &n);
@@ -196,7 +266,7 @@ static void
 test_guard(void)
 {
 	begin();
-	press(ROOM * 13 / 16, 1);
+	drop_shares(SHED_SHARES);
 	rig_tcp(&rig, 7, true, SYN, 100, 0, NULL, 0);
 	rig_tcp(&rig, 7, false, ACK, 501, 101, server_hello, sizeof(server_hello));
 	rig_tcp(&rig, 7, false, ACK, 548, 101, middle, sizeof(middle));
@@ -223,7 +293,7 @@ test_plain(void)
 	uint64_t before, once, dropped = 0;
 
 	begin();
-	press(ROOM * 21 / 32, 1);
+	drop_shares(SHED_SHARES / 2);
 	for (uint16_t port = 1; port <= FLOWS; port++) {
 		memcpy(plain + 14, ip, sizeof(ip));
 		memcpy(plain + 34, (uint8_t[]){(uint8_t)(port >> 8), (uint8_t)port, 1, 187}, 4);
@@ -260,7 +330,7 @@ test_others(void)
 		0x45, 0, 0, 60, [6] = 0x20, 0, 64, 6, [12] = 192, 0, 2, 1, 198, 51, 100, 1};
 
 	begin();
-	press(ROOM, 1);
+	drop_shares(SHED_LEVEL_MAX);
 	rig_frame(&rig, PSI_LINK_RAW, udp, sizeof(udp), sizeof(udp), 0);
 	CU_ASSERT_EQUAL(rig_stat(&rig, PSI_STAT_pkt_udp), 1);
 	rig_frame(&rig, PSI_LINK_RAW, piece, sizeof(piece), sizeof(piece), 0);
@@ -291,12 +361,11 @@ test_followed_on(void)
 {
 	begin();
 	establish(9);
-	press(ROOM * 13 / 16, 1);
+	drop_shares(SHED_SHARES);
 	for (uint32_t i = 0; i < 10; i++)
 		rig_tcp(&rig, 9, false, ACK, 618 + 100 * i, 212, middle, sizeof(middle));
 	CU_ASSERT_EQUAL(bulk(), 10);
-	press(0, 40);
-	CU_ASSERT(!psi_worker_pressed(rig.worker));
+	drop_nothing();
 	rig_tcp(&rig, 9, false, ACK, 1618, 212, small, sizeof(small));
 	CU_ASSERT_EQUAL(rig_stat(&rig, PSI_STAT_stream_gap), 1);
 	CU_ASSERT_EQUAL(rig_stat(&rig, PSI_STAT_stream_gap_bytes), 1000);
@@ -326,10 +395,10 @@ test_stays_thin(void)
 		port++)
 		rig_tcp(&rig, port, true, ACK, 101, 501, client_hello, sizeof(client_hello));
 	CU_ASSERT_EQUAL(rig.worker->conns.used, rig.worker->conns.cnt);
-	press(ROOM * 13 / 16, 1);
+	drop_shares(SHED_SHARES);
 	rig_tcp(&rig, 12, false, ACK, 618, 212, middle, sizeof(middle));
 	CU_ASSERT_EQUAL(bulk(), 1);
-	press(0, 40);
+	drop_nothing();
 	rig_tcp(&rig, 12, false, ACK, 718, 212, record,
 		sizeof(record)); /* a hole, then 10 of 4101 bytes */
 	CU_ASSERT_EQUAL(rig_stat(&rig, PSI_STAT_stream_gap), 1);
@@ -349,9 +418,9 @@ static void
 test_not_marked(void)
 {
 	begin();
-	press(ROOM * 13 / 16, 1);
+	drop_shares(SHED_SHARES);
 	rig_tcp(&rig, 10, false, ACK, 618, 212, middle, sizeof(middle));
-	press(0, 40);
+	drop_nothing();
 	establish(11);
 	end();
 	CU_ASSERT_EQUAL_FATAL(rig.event_cnt, 1);
@@ -359,9 +428,10 @@ test_not_marked(void)
 }
 
 static CU_TestInfo tests[] = {
-	{"half of a queue is for bursts, most of the rest costs bulk", test_half_full},
-	{"a queue that stays nearly full costs connections, a pause does not", test_nearly_full},
-	{"recovery, step by step and soon", test_recovery},
+	{"a pause is made up for, then nothing is dropped", test_pause},
+	{"just the excess is dropped", test_excess},
+	{"connections only where bulk is not enough", test_too_much},
+	{"half of a queue is for bursts", test_half_full},
 	{"bulk, then new connections, never ends", test_order},
 	{"a connection is dropped or kept", test_share},
 	{"a handshake is no bulk", test_guard},
