@@ -197,6 +197,13 @@ psi_population_chain(
 			     : 0;
 }
 
+/* What of a chain may change whom a flow is about: its issuer and key, and a name, where it shows no more than that. */
+static uint64_t
+chain_mark(const struct psi_pop_flow *f, const struct psi_pop_chain *chain)
+{
+	return chain->named + chain->shown + f->cert_name_len;
+}
+
 static void
 work_out(const struct psi_population *p, const struct psi_pop_flow *f,
 	const struct psi_pop_chain *chain, const uint8_t *ja4, uint32_t ja4_len,
@@ -229,7 +236,7 @@ work_out(const struct psi_population *p, const struct psi_pop_flow *f,
 		id->issuer_any = pop_mix(1, shape.verify);
 		id->issuer = pop_mix(id->issuer_any, (uint64_t)r->cipher << 16 | shape.ee);
 	}
-	id->of_chain = chain->named + chain->shown;
+	id->of_chain = chain_mark(f, chain);
 }
 
 /* Worked out before, or now; not yet linked. False: no ClientHello was seen, so nobody knows which stack it was. */
@@ -247,7 +254,7 @@ who_of(const struct psi_population *p, const struct psi_pop_flow *f, struct psi_
 		chain = *f->chain;
 	else
 		psi_population_chain(p, f, &chain);
-	of_chain = chain.named + chain.shown;
+	of_chain = chain_mark(f, &chain);
 	if (f->kept && f->kept->who.known && f->kept->who.of_chain == of_chain)
 		*id = f->kept->who;
 	else if (f->ahead && f->ahead->who.of_chain == of_chain)

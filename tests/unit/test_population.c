@@ -711,14 +711,39 @@ test_kept(void)
 	end(&w);
 }
 
-/* Tables that are full, and time that stands still, as when a capture of yesterday is read behind one of today: no flow
- * gives up a row of its own for another, which would count there what means something else. */
+/* A leaf of which nothing can be read but its name, come after the first record of its flow: the host goes by that. */
+static void
+test_late_name(void)
+{
+	struct psi_rec *r = calloc(1, PSI_REC_MAX);
+	struct psi_pop_kept kept;
+	struct psi_pop_flow f = {.rec = r, .kept = &kept};
+	struct psi_pop_who before, after, anew;
+	struct world w;
+
+	begin(&w, NULL);
+	psi_rec_begin(r);
+	psi_rec_put(r, PSI_VAR_JA4, "app", 3);
+	psi_pop_kept_none(&kept);
+	CU_ASSERT(pop_identify(w.p, &f, &before));
+	f.cert_name = (const uint8_t *)"host.example";
+	f.cert_name_len = 12;
+	CU_ASSERT(pop_identify(w.p, &f, &after));
+	f.kept = NULL;
+	CU_ASSERT(pop_identify(w.p, &f, &anew));
+	CU_ASSERT(after.host == anew.host && after.host != before.host);
+	free(r);
+	end(&w);
+}
+
 static bool
 is_time(uint64_t ns)
 {
 	return !ns || (ns >= T0 && ns < T0 + 100 * SEC);
 }
 
+/* Tables that are full, and time that stands still, as when a capture of yesterday is read behind one of today: no flow
+ * gives up a row of its own for another, which would count there what means something else. */
 static void
 test_no_time(void)
 {
@@ -796,6 +821,7 @@ static CU_TestInfo tests[] = {
 	{"evidence that comes later", test_later_evidence},
 	{"tables full", test_full},
 	{"two records of a flow", test_kept},
+	{"a name that comes late", test_late_name},
 	{"tables full, no time", test_no_time},
 	{"names of hosts", test_names},
 	CU_TEST_INFO_NULL,
