@@ -47,6 +47,8 @@ psi_gen_defaults(struct psi_gen_config *cfg, enum psi_gen_kind kind)
 
 /* ---- the configuration ---- */
 
+#define STAMPED_MIN 102 /* bytes of a frame with room for a stamp behind IPv6 and TCP */
+
 static int
 check_share(double v, const char *name, struct psi_err *err)
 {
@@ -89,6 +91,10 @@ check(const struct psi_gen_config *c, struct psi_err *err)
 	if (c->frame < 64 || c->frame > 1518)
 		return psi_err_set(
 			err, -EINVAL, "frame: 64 to 1518 bytes, FCS included, not %u", c->frame);
+	if (c->stamp && (c->frame < STAMPED_MIN || (!flood && c->kind != PSI_GEN_TCP)))
+		return psi_err_set(err, -EINVAL,
+			"stamp: for tcp and floods, whose payload means nothing, in frames of %d bytes or more",
+			STAMPED_MIN);
 	if (c->mss < 1 || c->mss > 1460)
 		return psi_err_set(err, -EINVAL, "mss: 1 to 1460 bytes, not %u", c->mss);
 	if (c->fragment && (c->fragment < 28 || c->fragment > 1500))
@@ -276,7 +282,7 @@ psi_gen_next(struct psi_gen *g, uint8_t *frame, struct psi_gen_packet *p)
 	if (!p->len)
 		return false;
 	p->ts_ns = due(g, p->len);
-	if (g->cfg.stamp)
+	if (g->cfg.stamp && p->part == PSI_GEN_BULK) /* a handshake stays what it is */
 		stamp(g, frame, p);
 	g->made++;
 	return true;

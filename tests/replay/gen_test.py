@@ -214,11 +214,22 @@ def port():
     check(" Mpps" in r.stderr, "port says no rate: " + r.stderr)
 
 
+def stamped_tls():
+    """A stamp in every small packet behind the handshakes, which stay what they are."""
+    gen("tcp", "s.pcap", "--open", "tls", "--stamp", "--size", "128", "--flows", "20", "--flow-packets", "0", "--packets", "2000")
+    events, _ = read("s.pcap")
+    check(len(events) == 20 and all(e["tls"]["version"] == "TLS 1.3" for e in events.values()), "20 stamped TLS flows: %d" % len(events))
+    packets = pcapio.read("s.pcap")[1]
+    with_stamp = [i for i, p in enumerate(packets) if p[2][-24:-16] == b"PSISTAMP"]
+    check(len(with_stamp) > 1500 and all(struct.unpack(">Q", packets[i][2][-16:-8])[0] == i for i in with_stamp), "%d stamps" % len(with_stamp))
+
+
 def wrong_calls():
     for args, word in ((["nonsense", "-o", "x"], "nonsense"), (["tcp"], "where to"), (["tcp", "-o", "x", "--mss", "0"], "mss"),
                        (["https", "-o", "x", "--tls13", "2"], "tls13"), (["https", "-o", "x", "--flows", "3x"], "3x"),
                        (["syn-flood", "-o", "x", "--packets", "0"], "never ends"), (["https", "--bogus"], "bogus"),
                        (["clients", "-o", "x", "--pinned", "0.7", "--unknown-ca", "0.7"], "at most 1"),
+                       (["tcp", "-o", "x", "--stamp"], "102 bytes"), (["https", "-o", "x", "--stamp", "--size", "128"], "tcp and floods"),
                        (["https", "-o", "/nonexistent/x"], "/nonexistent/x"), (["tcp", "-o", "x", "y"], "y")):
         r = subprocess.run([GEN, *args], capture_output=True, text=True)
         check(r.returncode in (1, 2) and word in r.stderr, "%s: %d %s" % (args, r.returncode, r.stderr))
@@ -278,7 +289,7 @@ def main():
     with tempfile.TemporaryDirectory() as d:
         os.chdir(d)
         for part in ([by_tshark] if by else [same_bytes, templates, verdicts, mix, chains, segments, tcp, floods, port,
-                                             wrong_calls]):
+                                             stamped_tls, wrong_calls]):
             part()
         os.chdir("/")
     print("%d faults" % faults)
