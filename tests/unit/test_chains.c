@@ -26,8 +26,8 @@ close_chains(void)
 }
 
 /* As a worker hands it over; the body in one span of an mbuf that somebody else holds, too. */
-static struct chain *
-send(uint64_t key, const uint8_t *body, uint32_t len)
+static void
+add(uint64_t key, const uint8_t *body, uint32_t len)
 {
 	union {
 		struct psi_handoff_chain m;
@@ -43,7 +43,19 @@ send(uint64_t key, const uint8_t *body, uint32_t len)
 	chains_add(s, &u.m);
 	CU_ASSERT_EQUAL(rte_mbuf_refcnt_read(&held), 1);
 	free(p);
-	return chains_find(s, u.m.key);
+}
+
+static struct chain *
+find(uint64_t key)
+{
+	return chains_find(s, (const uint64_t[]){key, ~key});
+}
+
+static struct chain *
+send(uint64_t key, const uint8_t *body, uint32_t len)
+{
+	add(key, body, len);
+	return find(key);
 }
 
 static void
@@ -217,10 +229,29 @@ test_flood(void)
 	close_chains();
 }
 
+/* One that is found again and again stays, however many new ones come in between: a new one is a use, too. */
+static void
+test_in_use(void)
+{
+	static uint8_t body[16];
+	uint32_t len = put_list(body, 0, NULL, NULL), lost = 0;
+
+	open_chains(320);
+	add(1, body, len);
+	for (uint64_t k = 2; k < 4000; k++) {
+		add(k, body, len);
+		if (k % 40 == 0)
+			lost += !find(1);
+	}
+	CU_ASSERT_EQUAL(lost, 0);
+	close_chains();
+}
+
 static CU_TestInfo tests[] = {
 	{"issuers are shared", test_shared},
 	{"any list, against a slow twin", test_any_list},
 	{"more issuers than there is room for", test_flood},
+	{"a chain in use stays", test_in_use},
 	CU_TEST_INFO_NULL,
 };
 
