@@ -109,7 +109,7 @@ chains_find(struct chains *s, const uint64_t key[2])
 	struct chain *c = *slot(s, key);
 
 	/* One that moved a short while ago stays where it is: to move it costs the lines of four others. */
-	if (c && s->uses++ - c->moved_at >= s->max / 16 && c != s->newest) {
+	if (c && s->uses++ - c->moved_at >= s->max / 4 && c != s->newest) {
 		unlink_use(s, c);
 		link_newest(s, c);
 	}

@@ -136,11 +136,14 @@ struct flow_view {
 	const struct psi_pop_ahead *ahead; /* NULL: nothing was worked out before */
 	struct join
 		*join; /* keeps what is known from the first record to the last; NULL: only one */
-	uint32_t cert_status, cert_findings; /* of the server's chain, of its staple, too */
+	uint32_t cert_status; /* of the server's chain, of its staple, too */
 	const struct psi_trust_result
 		*trust; /* what was said of that chain; NULL: nobody was asked */
 	struct psi_trust_result trust_here; /* where it stands when no join keeps it */
 	struct psi_pin_result pin;
+	/* Not beside the status: the compiler would copy both in one word where trust has just written two, and the load
+	 * would wait until those are in memory. */
+	uint32_t cert_findings;
 	struct psi_match_hits hits;
 	bool own_ca;
 	enum psi_pins_news

@@ -35,6 +35,7 @@ struct entry {
 	uint64_t key[2];
 	enum psi_trust_role role;
 	int64_t checked_s;
+	uint64_t moved_at;  /* when it was last put in front, in hits and misses */
 	uint32_t hash_next; /* next entry in the bucket */
 	uint32_t newer, older;
 	struct verdict v;
