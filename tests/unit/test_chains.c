@@ -117,13 +117,14 @@ check(const struct chain *c, const uint8_t *body, uint32_t len)
 	CU_ASSERT_EQUAL(c->cut, list.err == PSI_E_SHORT || list.cnt > list.kept);
 	for (uint32_t i = 0; i < list.kept; i++) {
 		const struct cert *got = c->cert[i];
-		const uint8_t *fields = i ? got->bytes : c->leaf + c->leaf_len;
+		const uint8_t *fields;
 
 		x[i].err == PSI_OK ? parsed-- : malformed--;
 		if (x[i].len < psi_be24(body + at))
 			break;
 		cnt++;
 		CU_ASSERT_FATAL(i < c->cert_cnt);
+		fields = i ? got->bytes : c->leaf + c->leaf_len;
 		psi_event_begin(&w, event, sizeof(event), PSI_EVENT_TLS_FLOW);
 		encode_cert(&w, &x[i]);
 		n = w.at - (uint32_t)offsetof(struct psi_event, body);
