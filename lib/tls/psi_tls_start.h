@@ -46,13 +46,12 @@ struct psi_tls_start_side {
 	uint32_t seen; /* bytes */
 	uint32_t left; /* of a packet, still to be passed over */
 	uint16_t lines;
-	uint16_t have; /* bytes in buf */
+	uint16_t have; /* bytes in its buf */
 	uint8_t state;
 	uint8_t proto;	 /* enum psi_tls_start_proto of this side, while it lasts */
 	uint8_t relayed; /* its part of a tunnel's opening is over */
 	uint8_t loose;	 /* text behind a hole: TLS may begin anywhere in the line */
 	uint8_t held;	 /* bytes at the start of buf that belong to TLS */
-	uint8_t buf[PSI_TLS_START_BUF];
 };
 
 /* The caller may read proto, via, asked and target. */
@@ -63,9 +62,11 @@ struct psi_tls_start {
 	uint8_t target_len;
 	uint8_t opener; /* 1 + the side that opened the tunnel or sent the first request of a binary protocol */
 	uint8_t over; /* given up */
+	struct psi_tls_start_side side[2];
+	/* What a connection that begins with TLS has no use for, and does not touch. */
+	uint8_t buf[2][PSI_TLS_START_BUF];
 	char target
 		[PSI_TLS_START_TARGET]; /* "host:port" of CONNECT or SOCKS, raw bytes from the wire, not terminated */
-	struct psi_tls_start_side side[2];
 };
 
 void psi_tls_start_init(struct psi_tls_start *s);

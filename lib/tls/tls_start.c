@@ -20,6 +20,7 @@ enum state {
 struct in {
 	struct psi_tls_start *s;
 	struct psi_tls_start_side *a;
+	uint8_t *buf; /* of a */
 	struct psi_cursor c;
 	const uint8_t *begin; /* of what was pushed */
 	unsigned int side;
@@ -231,7 +232,7 @@ static int
 on_text(struct in *x)
 {
 	struct psi_tls_start_side *a = x->a;
-	const uint8_t *p = a->buf;
+	const uint8_t *p = x->buf;
 	size_t n = a->have;
 	int rc = PSI_OK;
 
@@ -317,7 +318,7 @@ packet_len(const struct in *x)
 {
 	const struct psi_tls_start_side *a = x->a;
 	bool opener = x->s->opener == x->side + 1;
-	const uint8_t *b = a->buf;
+	const uint8_t *b = x->buf;
 	size_t n = a->have;
 
 	switch ((enum psi_tls_start_proto)a->proto) {
@@ -406,7 +407,7 @@ socks_target(struct psi_tls_start *s, bool name, const uint8_t *p, size_t len, c
 static void
 on_socks4(struct in *x)
 {
-	const uint8_t *b = x->a->buf, *name;
+	const uint8_t *b = x->buf, *name;
 	bool named = b[4] == 0 && b[5] == 0 && b[6] == 0 && b[7] != 0;
 
 	if (x->s->opener == x->side + 1) {
@@ -423,7 +424,7 @@ on_socks4(struct in *x)
 static void
 on_socks5(struct in *x)
 {
-	const uint8_t *b = x->a->buf;
+	const uint8_t *b = x->buf;
 	size_t n = x->a->have;
 
 	if (b[0] != 5 || x->a->lines == 1) /* the methods, or the password */
@@ -442,7 +443,7 @@ on_socks5(struct in *x)
 static int
 on_mysql(struct in *x)
 {
-	const uint8_t *b = x->a->buf;
+	const uint8_t *b = x->buf;
 	size_t n = x->a->have;
 
 	if (x->s->opener == x->side + 1) /* the server, which speaks first */
@@ -458,7 +459,7 @@ on_postgresql(struct in *x)
 {
 	static const uint8_t ssl[8] = {0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f},
 			     gss[8] = {0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x30};
-	const uint8_t *b = x->a->buf;
+	const uint8_t *b = x->buf;
 
 	if (x->s->opener != x->side + 1)
 		return *b == 'S' || *b == 'N' ? PSI_OK : PSI_E_NOT_TLS;
@@ -478,7 +479,7 @@ on_packet(struct in *x)
 
 	switch (a->proto) {
 	case PSI_START_LDAP:
-		if (says(a->buf, a->have, oid))
+		if (says(x->buf, a->have, oid))
 			x->s->asked = 1;
 		break;
 	case PSI_START_RDP: /* the second packet of the client would be RDP without TLS */
@@ -509,7 +510,7 @@ classify(const struct in *x)
 {
 	static const uint8_t proxy2[12] = {
 		0x0d, 0x0a, 0x0d, 0x0a, 0, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a};
-	const uint8_t *b = x->a->buf;
+	const uint8_t *b = x->buf;
 	size_t n = x->a->have;
 
 	if (b[0] == 0x0d) {
@@ -597,7 +598,7 @@ fail(struct in *x)
 static int
 probe(const struct in *x)
 {
-	const uint8_t *b = x->a->buf;
+	const uint8_t *b = x->buf;
 
 	if ((b[0] & 0x80) && !first_unit(x) && !x->s->asked)
 		return PSI_E_NOT_TLS;
@@ -637,9 +638,9 @@ on_first(struct in *x)
 		return PSI_OK;
 	}
 	begin_packets(x, (enum psi_tls_start_proto)p);
-	if (p == PSI_START_POSTGRESQL && x->a->buf[0] == 'S') {
+	if (p == PSI_START_POSTGRESQL && x->buf[0] == 'S') {
 		x->s->opener = (uint8_t)(1 + !x->side);
-		x->a->buf[0] = x->a->buf[1];
+		x->buf[0] = x->buf[1];
 		x->a->have = 1;
 		x->a->lines = 1;
 		x->a->state = ST_EDGE;
@@ -655,9 +656,9 @@ loose(const struct psi_tls_start_side *a)
 }
 
 static bool
-ends_line(const struct psi_tls_start_side *a, uint8_t c)
+ends_line(const struct in *x, uint8_t c)
 {
-	if (a->proto == PSI_START_XMPP || (a->proto == PSI_START_NONE && a->buf[0] == '<'))
+	if (x->a->proto == PSI_START_XMPP || (x->a->proto == PSI_START_NONE && x->buf[0] == '<'))
 		return c == '>';
 	return c == '\n';
 }
@@ -690,7 +691,7 @@ on_edge(struct in *x)
 	if (a->have == 0 && first_unit(x) && psi_cursor_left(&x->c) >= 5 &&
 		psi_tls_probe(x->c.p, 5) == PSI_OK)
 		return hand_over(x, 0);
-	a->buf[a->have++] = *psi_take(&x->c, 1);
+	x->buf[a->have++] = *psi_take(&x->c, 1);
 	rc = probe(x);
 	if (rc == PSI_OK)
 		return hand_over(x, a->have);
@@ -701,12 +702,12 @@ on_edge(struct in *x)
 			return fail(x);
 	} else if (!is_text(a->proto)) {
 		a->state = ST_PACKET;
-	} else if (a->buf[0] == PSI_CT_HANDSHAKE && !loose(a)) {
+	} else if (x->buf[0] == PSI_CT_HANDSHAKE && !loose(a)) {
 		return fail(x);
 	} else {
 		a->state = ST_LINE;
 	}
-	if (a->state == ST_LINE && ends_line(a, a->buf[a->have - 1]))
+	if (a->state == ST_LINE && ends_line(x, x->buf[a->have - 1]))
 		return unit_end(x, on_text);
 	return PSI_E_AGAIN;
 }
@@ -717,7 +718,7 @@ unknown(struct in *x)
 {
 	if (x->a->proto != PSI_START_NONE)
 		return false;
-	return classify_line(x, x->a->buf, x->a->have) != PSI_OK || x->a->proto == PSI_START_NONE;
+	return classify_line(x, x->buf, x->a->have) != PSI_OK || x->a->proto == PSI_START_NONE;
 }
 
 static int
@@ -735,10 +736,10 @@ on_line(struct in *x)
 		}
 		x->c.p++;
 		if (a->have < PSI_TLS_START_BUF)
-			a->buf[a->have++] = c;
+			x->buf[a->have++] = c;
 		else if (unknown(x))
 			return fail(x);
-		if (ends_line(a, c))
+		if (ends_line(x, c))
 			return unit_end(x, on_text);
 	}
 	return PSI_E_AGAIN;
@@ -764,7 +765,7 @@ on_packet_bytes(struct in *x)
 		}
 		if (!psi_cursor_left(&x->c))
 			return PSI_E_AGAIN;
-		a->buf[a->have++] = *psi_take(&x->c, 1);
+		x->buf[a->have++] = *psi_take(&x->c, 1);
 	}
 }
 
@@ -783,14 +784,14 @@ on_pass(struct in *x)
 void
 psi_tls_start_init(struct psi_tls_start *s)
 {
-	memset(s, 0, sizeof(*s));
+	memset(s, 0, offsetof(struct psi_tls_start, buf));
 }
 
 int
 psi_tls_start_push(struct psi_tls_start *s, unsigned int side, const uint8_t *p, uint32_t len,
 	uint32_t *consumed)
 {
-	struct in x = {s, &s->side[side], psi_cursor(p, len), p, side};
+	struct in x = {s, &s->side[side], s->buf[side], psi_cursor(p, len), p, side};
 	int rc = PSI_E_AGAIN;
 
 	*consumed = 0;
@@ -815,7 +816,7 @@ int
 psi_tls_start_gap(struct psi_tls_start *s, unsigned int side, uint32_t len)
 {
 	static const uint8_t nothing[1];
-	struct in x = {s, &s->side[side], psi_cursor(nothing, 0), nothing, side};
+	struct in x = {s, &s->side[side], s->buf[side], psi_cursor(nothing, 0), nothing, side};
 	struct psi_tls_start_side *a = x.a;
 
 	if (s->over)
@@ -837,7 +838,7 @@ psi_tls_start_gap(struct psi_tls_start *s, unsigned int side, uint32_t len)
 uint32_t
 psi_tls_start_held(const struct psi_tls_start *s, unsigned int side, const uint8_t **p)
 {
-	*p = s->side[side].buf;
+	*p = s->buf[side];
 	return s->side[side].held;
 }
 
