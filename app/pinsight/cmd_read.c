@@ -23,8 +23,9 @@
 #define POOL_MBUFS   16384
 #define MBUF_ROOM    (RTE_PKTMBUF_HEADROOM + 2048)
 #define EAL_MEM_MB   32 /* for fragments */
-#define QUEUE_BYTES  (4u << 20)
+#define QUEUE_BYTES  (1u << 20)
 #define OVERRIDE_MAX 64
+#define MANY_FLOWS   8192 /* for which the whole flow table is brought into memory at once */
 #define OUT_BYTES    (256u << 10) /* written at once, from files */
 
 struct run {
@@ -53,6 +54,7 @@ struct run {
 	uint64_t last_ns; /* largest packet time of the recording, which may be several files */
 	time_t progress_at;
 	bool write_failed, opened; /* opened: a file could be opened */
+	bool touched;		   /* there were many flows */
 };
 
 static volatile sig_atomic_t
@@ -356,6 +358,11 @@ read_file(struct run *r, const char *path)
 		psi_worker_burst(r->worker, link, m, ts, wire, n);
 		psi_collector_poll(r->collector, &r->queue, UINT32_MAX);
 		packets += n;
+		if (!r->touched && psi_stat_get(psi_worker_stats(r->worker),
+					   PSI_STAT_flow_opened) >= MANY_FLOWS) {
+			psi_worker_touch(r->worker);
+			r->touched = true;
+		}
 		if (packets % 8192 < n)
 			progress(r, port, path, packets, false);
 	}

@@ -66,6 +66,10 @@ void psi_worker_idle(struct psi_worker *w, uint64_t now_ns);
 void psi_worker_pressure(struct psi_worker *w, uint32_t waiting, uint32_t room);
 bool psi_worker_pressed(const struct psi_worker *w);
 
+/* psi_worker_touch brings all of the flow table into memory, which costs its time once: less than doing so page by page when
+ * there are as many flows as pages. Without it memory is taken as flows come. */
+void psi_worker_touch(struct psi_worker *w);
+
 /* psi_worker_stop ends every flow, in the order in which they began, cause "engine stop", and gives back all mbufs. */
 void psi_worker_stop(struct psi_worker *w);
 

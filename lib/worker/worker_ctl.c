@@ -196,6 +196,17 @@ end_in_order(struct psi_worker *w)
 }
 
 void
+psi_worker_touch(struct psi_worker *w)
+{
+#ifdef MADV_POPULATE_WRITE
+	/* the first area that lay_out took; no is an answer, too */
+	madvise(w->area[0].p, w->area[0].len, MADV_POPULATE_WRITE);
+#else
+	(void)w;
+#endif
+}
+
+void
 psi_worker_stop(struct psi_worker *w)
 {
 	psi_frag_stop(w->frags);

@@ -92,6 +92,22 @@ test_syn_flood(void)
 	CU_ASSERT_STRING_EQUAL(only_event()->err, "SUCCESS");
 }
 
+/* The table's memory comes all at once in the middle of a handshake: nothing in it is lost. */
+static void
+test_touch(void)
+{
+	rig_defaults(&rig);
+	begin(true);
+	hello(7);
+	psi_worker_touch(rig.worker);
+	refuse(7);
+	refused(8);
+	end();
+	CU_ASSERT_EQUAL_FATAL(rig.event_cnt, 2);
+	CU_ASSERT_EQUAL(rig.event[0].class, PSI_CLASS_UNKNOWN_CA);
+	CU_ASSERT_EQUAL(rig.event[1].class, PSI_CLASS_UNKNOWN_CA);
+}
+
 /* No room for a handshake: the flow is still told, with what the engine could not do. */
 static void
 test_no_handshake_room(void)
@@ -445,6 +461,7 @@ test_v2_chain(void)
 
 static CU_TestInfo tests[] = {
 	{"a SYN flood leaves a live handshake alone", test_syn_flood},
+	{"the table's memory taken at once", test_touch},
 	{"without room for a handshake the flow is told all the same", test_no_handshake_room},
 	{"room that comes back in mid-handshake is not used", test_handshake_room_later},
 	{"without room for a connection", test_no_conn_room},
