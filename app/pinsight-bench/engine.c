@@ -62,7 +62,7 @@ ask_entries(struct engine *e, uint16_t n)
 		if (e->rc[i] == PSI_NET_TCP && !psi_flow_prefetch_entry(e->flows, e->hash[i]))
 			far[far_cnt++] = i;
 	for (uint16_t k = 0; k < far_cnt; k++)
-		psi_flow_prefetch_far(e->flows, e->hash[far[k]]);
+		psi_flow_prefetch_far(e->flows, e->hash[far[k]], true);
 }
 
 static void

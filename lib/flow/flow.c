@@ -137,21 +137,25 @@ psi_flow_prefetch_entry(const struct psi_flow_table *t, uint32_t hash)
 
 	if (psi_likely(mask))
 		return ask_way(t, b, mask);
-	if (all_at_home(t, b))
-		return ask_new(t, b);
-	__builtin_prefetch(&t->tags[bucket_after(t, b)]);
+	if (!all_at_home(t, b))
+		__builtin_prefetch(&t->tags[bucket_after(t, b)]);
 	return NULL;
 }
 
 struct psi_flow *
-psi_flow_prefetch_far(const struct psi_flow_table *t, uint32_t hash)
+psi_flow_prefetch_far(const struct psi_flow_table *t, uint32_t hash, bool make)
 {
-	uint32_t b = bucket_of(t, hash), after = bucket_after(t, b);
-	uint32_t mask = match(&t->tags[after], tag_of(hash));
+	uint32_t b = bucket_of(t, hash);
 
-	if (mask)
-		return ask_way(t, after, mask);
-	return ask_new(t, free_ways(&t->tags[b]) ? b : after);
+	if (!all_at_home(t, b)) {
+		uint32_t after = bucket_after(t, b);
+		uint32_t mask = match(&t->tags[after], tag_of(hash));
+
+		if (mask)
+			return ask_way(t, after, mask);
+		b = free_ways(&t->tags[b]) ? b : after;
+	}
+	return make ? ask_new(t, b) : NULL;
 }
 
 static inline struct psi_flow *

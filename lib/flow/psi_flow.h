@@ -95,13 +95,14 @@ void psi_flow_stop(struct psi_flow_table *t);
 /* ---- hot ---- */
 
 /* psi_flow_hash: the hash of a tuple under this table's key.
- * psi_flow_prefetch: asks for the bucket's tags; psi_flow_prefetch_entry: for the entry that the tags point to, or where
- * a new one would go, and returns it: nothing to rely on, but see psi_flow_is. NULL: the flow may be in the next bucket,
- * whose tags are asked for now; when they are there, psi_flow_prefetch_far does the same, and is never NULL. */
+ * psi_flow_prefetch: asks for the bucket's tags; psi_flow_prefetch_entry: for the entry that they point to, and returns
+ * it: nothing to rely on, but see psi_flow_is. NULL: they point to none. If the flow can be in the next bucket, its tags
+ * are asked for; psi_flow_prefetch_far, when they are there, does the same with them. If they do not know it either: where
+ * a new one would go, with all that is written then, if make is true, else NULL. */
 uint32_t psi_flow_hash(const struct psi_flow_table *t, const struct psi_tuple *key);
 void psi_flow_prefetch(const struct psi_flow_table *t, uint32_t hash);
 struct psi_flow *psi_flow_prefetch_entry(const struct psi_flow_table *t, uint32_t hash);
-struct psi_flow *psi_flow_prefetch_far(const struct psi_flow_table *t, uint32_t hash);
+struct psi_flow *psi_flow_prefetch_far(const struct psi_flow_table *t, uint32_t hash, bool make);
 
 /* psi_flow_prefetch_state: for what psi_flow_set_state of f will write beside the entry. */
 void psi_flow_prefetch_state(const struct psi_flow_table *t, const struct psi_flow *f);

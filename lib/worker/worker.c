@@ -171,6 +171,14 @@ begins_anew(const struct psi_flow *f, struct conn *c, const struct psi_pkt *p)
 	return !psi_stream_syn(&c->stream, p->sender, p->tcp_seq);
 }
 
+/* Whether a packet of no known flow opens one. What a SYN tells is in its connection, and it gets that only while there
+ * is plenty of room: a flood must not take it all. An entry without one would hold nothing that payload does not bring. */
+static inline bool
+opens(const struct psi_worker *w, const struct psi_pkt *p)
+{
+	return p->payload_len || (p->tcp_flags & TCP_SYN && w->conns.used < w->conns.cnt / 2);
+}
+
 /* The entry of a packet's flow: f if it has one, else made if the packet is worth it; NULL if it is not or there is no
  * room. */
 static struct psi_flow *
@@ -186,7 +194,7 @@ flow_of(struct psi_worker *w, struct psi_flow *f, const struct psi_pkt *p, uint3
 	}
 	if (f)
 		return f;
-	if (!p->payload_len && !(p->tcp_flags & TCP_SYN)) {
+	if (!opens(w, p)) {
 		psi_stat_inc(&w->stats, PSI_STAT_pkt_no_flow);
 		return NULL;
 	}
@@ -195,12 +203,9 @@ flow_of(struct psi_worker *w, struct psi_flow *f, const struct psi_pkt *p, uint3
 	if (!f)
 		return NULL;
 	psi_stat_inc(&w->stats, PSI_STAT_flow_opened);
-	/* A SYN gets a connection of its own only while there is plenty of room: a flood must not take it all. */
-	if (p->payload_len || w->conns.used < w->conns.cnt / 2) {
-		c = conn_open(w, f, p, ts_ns);
-		if (c && (p->tcp_flags & TCP_SYN))
-			psi_stream_syn(&c->stream, p->sender, p->tcp_seq);
-	}
+	c = conn_open(w, f, p, ts_ns);
+	if (c && (p->tcp_flags & TCP_SYN))
+		psi_stream_syn(&c->stream, p->sender, p->tcp_seq);
 	return f;
 }
 
@@ -218,10 +223,6 @@ followed(struct psi_worker *w, struct psi_flow *f, struct rte_mbuf *m, const str
 		return psi_stat_get(&w->stats, PSI_STAT_pkt_no_flow) != no_flow;
 	psi_flow_touch(f, w->now_ms);
 	c = conn_of(w, f);
-	if (!c && f->state == PSI_FLOW_HALF_OPEN && p->payload_len) {
-		psi_flow_set_state(w->flows, f, PSI_FLOW_HANDSHAKE);
-		c = conn_open(w, f, p, ts_ns);
-	}
 	if (!c) {
 		other_packet(w, f, p);
 		return true;
@@ -337,7 +338,7 @@ ask_thin(struct psi_worker *w, unsigned int i)
 }
 
 /* The entries of n packets. Those that their own buckets do not know wait until all the others are asked for: by then
- * the tags of the next buckets are there. */
+ * the tags of the next buckets are there. A flow that is not known, and is not going to be, needs no memory. */
 static void
 ask_entries(struct psi_worker *w, unsigned int n)
 {
@@ -354,8 +355,13 @@ ask_entries(struct psi_worker *w, unsigned int n)
 			far[far_cnt++] = (uint8_t)i;
 	}
 	for (unsigned int k = 0; k < far_cnt; k++) {
-		w->likely[far[k]] = psi_flow_prefetch_far(w->flows, w->hash[far[k]]);
-		ask_thin(w, far[k]);
+		unsigned int i = far[k];
+
+		w->likely[i] = psi_flow_prefetch_far(w->flows, w->hash[i], opens(w, &w->pkt[i]));
+		if (w->likely[i])
+			ask_thin(w, i);
+		else
+			w->likely[i] = &w->nobody;
 	}
 }
 

@@ -129,6 +129,7 @@ psi_worker_open(const struct psi_worker_config *cfg, struct psi_handoff *out,
 	w->full = full;
 	w->full_ctx = ctx;
 	w->linger_first = w->linger_last = PSI_POOL_NONE;
+	w->nobody.cold = PSI_FLOW_COLD_NONE;
 	w->mark_step = 1;
 	memcpy(w->shed.key, cfg->flow.hash_key, sizeof(w->shed.key));
 	if (lay_out(w, err) != 0) {

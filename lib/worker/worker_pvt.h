@@ -162,6 +162,7 @@ struct psi_worker {
 	struct psi_pkt pkt[PSI_WORKER_BURST] __attribute__((aligned(64)));
 	uint32_t hash[PSI_WORKER_BURST];
 	struct psi_flow *likely[PSI_WORKER_BURST]; /* the entry, unless the tag deceives */
+	struct psi_flow nobody; /* likely, where no tag is right and the packet opens no flow */
 	uint8_t rc[PSI_WORKER_BURST];
 	uint32_t followed; /* packets of it so far, or of the last one, whose flow is not thin */
 	struct shed shed;

@@ -78,7 +78,7 @@ ask(struct psi_flow_table *t)
 		if (!psi_flow_prefetch_entry(t, hash[i]))
 			far[far_cnt++] = i;
 	for (int k = 0; k < far_cnt; k++)
-		psi_flow_prefetch_far(t, hash[far[k]]);
+		psi_flow_prefetch_far(t, hash[far[k]], true);
 }
 
 static void

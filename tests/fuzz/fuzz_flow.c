@@ -77,7 +77,7 @@ step(struct psi_flow_table *t, const uint8_t *op, enum psi_flow_state *newcomer)
 	case 3:
 		psi_flow_prefetch(t, hash);
 		if (!psi_flow_prefetch_entry(t, hash))
-			psi_flow_prefetch_far(t, hash);
+			psi_flow_prefetch_far(t, hash, op[1] & 1);
 		break;
 	default:
 		*newcomer = state;

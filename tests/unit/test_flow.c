@@ -643,8 +643,9 @@ test_prefetch_is_harmless(void)
 		get(n, PSI_FLOW_OTHER, 0);
 	for (uint32_t n = 0; n < 100; n++) {
 		psi_flow_prefetch(t, n * 0x01234567);
-		CU_ASSERT_PTR_NOT_NULL(psi_flow_prefetch_entry(t, n * 0x01234567));
-		CU_ASSERT_PTR_NOT_NULL(psi_flow_prefetch_far(t, n * 0x01234567));
+		psi_flow_prefetch_entry(t, n * 0x01234567);
+		CU_ASSERT_PTR_NOT_NULL(psi_flow_prefetch_far(t, n * 0x01234567, true));
+		CU_ASSERT_PTR_NULL(psi_flow_prefetch_far(t, n * 0x01234567, false));
 	}
 	CU_ASSERT_EQUAL(bucket_of(t, UINT32_MAX), 0);
 	fresh(96);
@@ -743,7 +744,7 @@ test_next_bucket(void)
 			f = psi_flow_prefetch_entry(t, psi_flow_hash(t, &k));
 			CU_ASSERT_EQUAL(f == NULL, i >= 28);
 			if (!f)
-				f = psi_flow_prefetch_far(t, psi_flow_hash(t, &k));
+				f = psi_flow_prefetch_far(t, psi_flow_hash(t, &k), false);
 			CU_ASSERT_PTR_EQUAL(f, find(&k));
 		}
 		CU_ASSERT(!known(no[40]));

@@ -80,6 +80,7 @@ static void
 test_syn_flood(void)
 {
 	rig_defaults(&rig);
+	rig.cfg.flow.max = 64;
 	begin(true);
 	hello(7);
 	for (uint32_t port = 1024; port < 9000; port++)
@@ -106,6 +107,24 @@ test_touch(void)
 	CU_ASSERT_EQUAL_FATAL(rig.event_cnt, 2);
 	CU_ASSERT_EQUAL(rig.event[0].class, PSI_CLASS_UNKNOWN_CA);
 	CU_ASSERT_EQUAL(rig.event[1].class, PSI_CLASS_UNKNOWN_CA);
+}
+
+/* Where half the connections are taken, a SYN leaves nothing behind; what comes of it is followed from its payload on. */
+static void
+test_syn_without_room(void)
+{
+	rig_defaults(&rig);
+	rig.cfg.conn_max = 16;
+	begin(true);
+	for (uint32_t port = 1024; port < 1124; port++)
+		rig_tcp(&rig, (uint16_t)port, true, SYN, port, 0, NULL, 0);
+	CU_ASSERT_EQUAL(rig_stat(&rig, PSI_STAT_flow_opened), 8);
+	CU_ASSERT_EQUAL(rig_stat(&rig, PSI_STAT_pkt_no_flow), 92);
+	refused(7);
+	CU_ASSERT_EQUAL(rig_stat(&rig, PSI_STAT_flow_opened), 9);
+	end();
+	CU_ASSERT_EQUAL(only_event()->class, PSI_CLASS_UNKNOWN_CA);
+	CU_ASSERT_STRING_EQUAL(only_event()->err, "SUCCESS");
 }
 
 /* No room for a handshake: the flow is still told, with what the engine could not do. */
@@ -462,6 +481,7 @@ test_v2_chain(void)
 static CU_TestInfo tests[] = {
 	{"a SYN flood leaves a live handshake alone", test_syn_flood},
 	{"the table's memory taken at once", test_touch},
+	{"a SYN without room leaves nothing", test_syn_without_room},
 	{"without room for a handshake the flow is told all the same", test_no_handshake_room},
 	{"room that comes back in mid-handshake is not used", test_handshake_room_later},
 	{"without room for a connection", test_no_conn_room},
