@@ -273,6 +273,10 @@ to_newest(struct psi_ring_r *r)
 	}
 	mark = atomic_load_explicit(&r->f->mark[section % RING_MARKS], memory_order_acquire);
 	r->at = mark > oldest && mark < head ? mark : oldest;
+	if (head > r->at && head - r->at > r->size) { /* no writer says so: it would take years */
+		r->bad = true;
+		return;
+	}
 	while (r->at < head)
 		switch (take(r)) {
 		case TOOK_EVENT:
