@@ -99,17 +99,16 @@ static void
 want(struct psi_trust *t, const X509_NAME *name, unsigned int depth)
 {
 	const unsigned char *der;
-	uint64_t key;
+	uint64_t key = 0;
 	size_t len;
+	bool known = X509_NAME_get0_der(name, &der, &len) && name_key(der, len, &key);
 
-	if (!X509_NAME_get0_der(name, &der, &len) || !name_key(der, len, &key))
-		return;
 	for (uint32_t i = 0; i < t->anchor_cnt; i++) {
 		struct anchor *a = &t->anchor[i];
 		const unsigned char *p = a->der;
 		X509 *x;
 
-		if (a->subject != key || !p)
+		if (!p || (known && a->subject != key)) /* a name in BER may be anyone's */
 			continue;
 		x = d2i_X509(NULL, &p, a->len);
 		OPENSSL_free(a->der);

@@ -160,6 +160,43 @@ test_folder(void)
 	}
 }
 
+/* An issuer's name in BER, of indefinite length (X.690 section 8.1.3.6), is the root's to libcrypto: so a root that waits
+ * is found by it, too. The signature is by another key, so that the status tells whether it was. */
+static void
+test_name_in_ber(void)
+{
+	const uint8_t *p = trust_root, *q = trust_leaf;
+	X509 *root = d2i_X509(NULL, &p, sizeof(trust_root));
+	X509 *x = d2i_X509(NULL, &q, sizeof(trust_leaf));
+	EVP_PKEY *key = EVP_EC_gen("P-256");
+	struct psi_trust *one = open_with(roots, NULL, 8, 0), *all = open_with(folder, NULL, 8, 0);
+	uint8_t ber[64] = {0x30, 0x80}, *sent = NULL;
+	struct psi_trust_der chain = {0};
+	struct psi_trust_result a, b;
+	X509_NAME *name;
+	size_t len;
+
+	CU_ASSERT_FATAL(X509_NAME_get0_der(X509_get_subject_name(root), &p, &len) == 1);
+	CU_ASSERT_FATAL(len < 60 && p[1] == len - 2);
+	memcpy(ber + 2, p + 2, len - 2);
+	p = ber;
+	name = d2i_X509_NAME(NULL, &p, (long)len + 2);
+	CU_ASSERT_FATAL(name && X509_set_issuer_name(x, name) && X509_sign(x, key, EVP_sha256()));
+	chain.len = (uint32_t)i2d_X509(x, &sent);
+	chain.p = sent;
+	a = ask(one, 1, T_2024_06_01, "x.a.example", &chain, 1);
+	b = ask(all, 1, T_2024_06_01, "x.a.example", &chain, 1);
+	CU_ASSERT_EQUAL(a.status, PSI_CERT_INVALID_SIGNATURE);
+	CU_ASSERT(b.status == a.status && b.findings == a.findings && b.path_cnt == a.path_cnt);
+	psi_trust_close(one);
+	psi_trust_close(all);
+	OPENSSL_free(sent);
+	X509_NAME_free(name);
+	EVP_PKEY_free(key);
+	X509_free(x);
+	X509_free(root);
+}
+
 /* The root is not among what was sent. Its key's hash by hand: of trust_root, the SubjectPublicKeyInfo is the 91 bytes from
  * 0x30 0x59 on (X.690), which begin at byte 94 there:
  *   openssl x509 -inform der -in root.der -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 */
@@ -572,6 +609,7 @@ test_finding_table(void)
 
 static CU_TestInfo trust_tests[] = {
 	{"roots of a folder are decoded when asked for", test_folder},
+	{"an issuer's name in BER", test_name_in_ber},
 	{"one check serves flows of any time and name", test_judged_per_call},
 	{"the root that a path ends at", test_root_of_path},
 	{"revocation is judged by packet time", test_revocation},
