@@ -152,24 +152,23 @@ read_file(struct loader *l, const char *path)
 	return n;
 }
 
-/* Roots that are to wait, from a file as programs write it. The number added, or -1 when that is for libcrypto to say; what
- * was added until then is not new any more. */
-static int
-load_waiting(struct loader *l, const char *path)
+/* Roots that are to wait, from a file as programs write it; n: how many were added. False: what else is in it is libcrypto's
+ * to read, to which those are not new any more. */
+static bool
+load_waiting(struct loader *l, const char *path, int *n)
 {
 	ssize_t size = read_file(l, path);
 	const char *p = l->text, *end;
 	unsigned char *der;
 	long len;
-	int n = 0;
 
 	if (size <= 0 || memchr(p, 0, (size_t)size))
-		return -1;
+		return false;
 	end = p + size;
 	der = (unsigned char *)l->text + l->text_cap;
 	while ((len = pem_next(&p, end, der)) > 0)
-		n += is_new(l, der, (size_t)len) ? keep(l->t, der, len) : 1;
-	return len < 0 ? -1 : n;
+		*n += is_new(l, der, (size_t)len) ? keep(l->t, der, len) : 0;
+	return len == 0;
 }
 
 static int
@@ -181,9 +180,8 @@ load_roots(struct loader *l, const char *path)
 	int n = 0;
 	long len;
 
-	if (l->may_wait && (n = load_waiting(l, path)) >= 0)
+	if (l->may_wait && load_waiting(l, path, &n))
 		return n;
-	n = 0;
 	in = BIO_new_file(path, "r");
 	if (!in)
 		return -1;
@@ -197,7 +195,7 @@ load_roots(struct loader *l, const char *path)
 			n++;
 		} else {
 			x = fresh ? decode(label, der, len) : NULL;
-			n += x ? X509_STORE_add_cert(l->t->store, x) : !fresh;
+			n += x ? X509_STORE_add_cert(l->t->store, x) : 0;
 		}
 		X509_free(x);
 		OPENSSL_free(label);

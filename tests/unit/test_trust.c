@@ -452,6 +452,27 @@ test_large_file(void)
 	rmdir(sub);
 }
 
+/* What cannot be decoded is no root, however often it is read: twice in a file, and again by libcrypto. */
+static void
+test_bad_root(void)
+{
+	static const char bad[] = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n",
+			  *const text[][2] = {{bad, bad}, {bad, "-----BEGIN X-----\n"}};
+	char sub[64], file[80], both[256];
+
+	snprintf(sub, sizeof(sub), "%s/bad", folder);
+	snprintf(file, sizeof(file), "%s/bad.pem", sub);
+	CU_ASSERT_EQUAL_FATAL(mkdir(sub, 0700), 0);
+	for (size_t i = 0; i < PSI_COUNT(text); i++) {
+		snprintf(both, sizeof(both), "%s%s", text[i][0], text[i][1]);
+		CU_ASSERT_FATAL(write_file(file, both, strlen(both)));
+		expect_refused(sub, NULL, "holds no certificate");
+		expect_refused(file, NULL, "holds no certificate");
+	}
+	unlink(file);
+	rmdir(sub);
+}
+
 /* What libcrypto makes of the first certificate in a text: its bytes in der, 0: none, -1: something else, or it cannot. */
 static long
 pem_by_libcrypto(const char *text, size_t len, unsigned char *der)
@@ -622,6 +643,7 @@ static CU_TestInfo trust_tests[] = {
 	{"names", test_names},
 	{"loading and its errors", test_loading},
 	{"a folder with a large file", test_large_file},
+	{"a root that cannot be decoded", test_bad_root},
 	{"findings have names", test_finding_table},
 	{"PEM is read as libcrypto reads it", test_pem_twin},
 	{"equal names have equal keys", test_name_keys},
