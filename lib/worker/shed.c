@@ -190,16 +190,14 @@ hash_of_plain(const struct shed *s, const uint8_t *p)
 	return hash_of(s, addr[0], addr[1], be16(p + TCP), be16(p + TCP + 2));
 }
 
-static unsigned int
-judge_plain(struct shed *s, const struct rte_mbuf *m, uint32_t hash, uint64_t now_ns)
+/* Where TCP's payload begins and ends. False when that is not for a glance to say: the decoder knows whether there is any,
+ * and that a total length of 0 is a sender's which leaves segmentation to its NIC. */
+static bool
+payload_of(const uint8_t *p, uint32_t len, uint32_t *off, uint32_t *end)
 {
-	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint32_t off = TCP + (p[TCP_OFF] >> 4) * 4u, end = IP + be16(p + IP_LEN);
-
-	if (off < PLAIN_MIN || end < off || m->data_len < off)
-		return 0; /* the decoder says what is wrong */
-	return judge(s, kind_of(p[TCP_BITS], p + off, PSI_MIN(end, m->data_len) - off, end - off),
-		hash, now_ns);
+	*off = TCP + (p[TCP_OFF] >> 4) * 4u;
+	*end = IP + be16(p + IP_LEN);
+	return *off >= PLAIN_MIN && *end >= *off && len >= *off;
 }
 
 void
@@ -224,9 +222,18 @@ shed_plain(struct shed *s, struct rte_mbuf *const *m, uint16_t n, uint64_t now_n
 		some |= (uint32_t)concerned(s, hash[i], p[TCP_BITS]) << i;
 	}
 	for (; some; some &= some - 1) {
-		unsigned int i = (unsigned int)__builtin_ctz(some),
-			     rc = judge_plain(s, m[i], hash[i], now_ns);
+		unsigned int i = (unsigned int)__builtin_ctz(some), rc;
+		const uint8_t *p = rte_pktmbuf_mtod(m[i], const uint8_t *);
+		uint32_t off, end;
 
+		if (psi_unlikely(!payload_of(p, m[i]->data_len, &off, &end))) {
+			out->plain &= ~(1u << i);
+			continue;
+		}
+		rc = judge(s,
+			kind_of(p[TCP_BITS], p + off, PSI_MIN(end, m[i]->data_len) - off,
+				end - off),
+			hash[i], now_ns);
 		out->bulk |= (uint32_t)(rc == SHED_BULK) << i;
 		out->fresh |= (uint32_t)(rc == SHED_NEW) << i;
 	}

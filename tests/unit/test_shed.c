@@ -307,6 +307,12 @@ test_plain(void)
 		dropped += once;
 		rig_frame(&rig, PSI_LINK_ETHERNET, tagged, sizeof(tagged), sizeof(tagged), 0);
 		CU_ASSERT_EQUAL(bulk() - before, 2 * once);
+		/* no total length, as senders have it that leave segmentation to their NIC */
+		plain[17] = 0;
+		before = bulk();
+		rig_frame(&rig, PSI_LINK_ETHERNET, plain, sizeof(plain), sizeof(plain), 0);
+		CU_ASSERT_EQUAL(bulk() - before, once);
+		plain[17] = 50;
 		plain[47] = tagged[18 + 33] = FIN | ACK; /* an end passes, of whichever */
 		before = bulk();
 		rig_frame(&rig, PSI_LINK_ETHERNET, plain, sizeof(plain), sizeof(plain), 0);
