@@ -27,6 +27,7 @@
 #define OVERRIDE_MAX 64
 #define MANY_FLOWS   8192 /* for which the whole flow table is brought into memory at once */
 #define OUT_BYTES    (256u << 10) /* written at once, from files */
+#define LIVE_BYTES   4096	  /* the same from standard input */
 
 struct run {
 	bool json, all, quiet, failed_only;
@@ -53,8 +54,9 @@ struct run {
 	uint64_t verdicts[PSI_CLASS_CNT];
 	uint64_t last_ns; /* largest packet time of the recording, which may be several files */
 	time_t progress_at;
-	bool write_failed, opened; /* opened: a file could be opened */
-	bool touched;		   /* there were many flows */
+	int write_errno; /* why events could not be written; 0: they could */
+	bool opened;	 /* a file could be opened */
+	bool touched;	 /* there were many flows */
 };
 
 static volatile sig_atomic_t
@@ -99,11 +101,18 @@ static const char help[] =
 
 /* ---- where events go ---- */
 
+/* A signal that ends the reading does not end this: what was read until then is reported. stdio would give up. */
 static void
 write_json(struct run *r)
 {
-	if (fwrite(r->json_buf, 1, r->json_len, stdout) != r->json_len)
-		r->write_failed = true;
+	for (size_t at = 0; at < r->json_len && !r->write_errno;) {
+		ssize_t n = write(STDOUT_FILENO, r->json_buf + at, r->json_len - at);
+
+		if (n >= 0)
+			at += (size_t)n;
+		else if (errno != EINTR)
+			r->write_errno = errno;
+	}
 	r->json_len = 0;
 }
 
@@ -124,7 +133,7 @@ on_event(void *ctx, const struct psi_event *e)
 		psi_table_event(r->table, e);
 	if (r->findings)
 		read_findings_event(r->findings, e);
-	if (!r->json || r->write_failed || (e->type == PSI_EVENT_FINDING && !r->all))
+	if (!r->json || r->write_errno || (e->type == PSI_EVENT_FINDING && !r->all))
 		return;
 	n = psi_json_write(r->json_writer, e, r->json_buf + r->json_len, PSI_JSON_MAX);
 	PSI_ASSERT(n > 0, "PSI_JSON_MAX suffices for every event");
@@ -485,12 +494,9 @@ cmd_read(int argc, char **argv)
 	/* What comes by standard input may be happening now, and is told sooner. */
 	for (int i = optind; i < argc; i++)
 		live |= strcmp(argv[i], "-") == 0;
-	r.json_most = 1;
-	if (!live && !isatty(STDOUT_FILENO)) {
-		r.json_most =
-			OUT_BYTES; /* in a buffer of our own: none need be copied into another */
-		setvbuf(stdout, NULL, r.json ? _IONBF : _IOFBF, OUT_BYTES);
-	}
+	r.json_most = isatty(STDOUT_FILENO) ? 1 : live ? LIVE_BYTES : OUT_BYTES;
+	if (!r.json && r.json_most == OUT_BYTES)
+		setvbuf(stdout, NULL, _IOFBF, OUT_BYTES);
 	sigaction(SIGINT, &act, NULL);
 	sigaction(SIGTERM, &act, NULL);
 	for (int i = optind; i < argc && !interrupted; i++)
@@ -502,9 +508,9 @@ cmd_read(int argc, char **argv)
 			"pinsight read: interrupted; what was read until then is reported\n");
 		rc = EXIT_TROUBLE;
 	}
-	if (fflush(stdout) != 0 || r.write_failed) {
+	if (r.write_errno || fflush(stdout) != 0) {
 		fprintf(stderr, "pinsight read: cannot write to standard output: %s\n",
-			strerror(errno));
+			strerror(r.write_errno ? r.write_errno : errno));
 		rc = EXIT_TROUBLE;
 	}
 	if (r.keys && psi_pins_flush(r.keys, &err) != 0) {

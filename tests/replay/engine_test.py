@@ -12,9 +12,11 @@ import ipaddress
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 PINSIGHT, CAPTURES = sys.argv[1], sys.argv[2]
@@ -289,6 +291,27 @@ class Trouble(unittest.TestCase):
             r = subprocess.run([PINSIGHT, "read", "--json", DEMO], stdout=full, stderr=subprocess.PIPE, timeout=240)
         self.assertEqual(r.returncode, 1)
         self.assertIn(b"cannot write", r.stderr)
+
+    def test_interrupted_while_nobody_reads(self):
+        """the pipe is full when the signal comes: all that was read is told when somebody reads on"""
+        with tempfile.NamedTemporaryFile() as f:
+            with open(DEMO, "rb") as capture:
+                demo = capture.read()
+            f.write(demo + demo[24:] * 9)
+            f.flush()
+            for args, stdin in ((["-"], f.name), ([f.name], os.devnull)):
+                with open(stdin, "rb") as given:
+                    p = subprocess.Popen([PINSIGHT, "read", "--json", "--quiet", *args], stdin=given,
+                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                time.sleep(2)
+                p.send_signal(signal.SIGINT)
+                time.sleep(0.2)
+                out, said = p.communicate(timeout=240)
+                self.assertEqual(p.returncode, 1)
+                self.assertIn(b"interrupted; what was read until then is reported", said)
+                self.assertNotIn(b"cannot write", said)
+                for line in out.splitlines():
+                    json.loads(line)
 
 
 if __name__ == "__main__":
