@@ -377,7 +377,7 @@ read_file(struct run *r, const char *path)
 	}
 	progress(r, port, path, packets, true);
 	rc = psi_port_status(port, &err);
-	if (rc < 0)
+	if (rc < 0 && !interrupted) /* else it is the wait for more that failed */
 		fprintf(stderr, "pinsight read: %s; the %llu packets before are reported\n",
 			err.text, (unsigned long long)packets);
 	psi_port_close(port);

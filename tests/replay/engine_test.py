@@ -8,6 +8,7 @@ Expected values come from demo.golden.jsonl (made by tshark, see tshark_flows.py
 connection was made); nothing here was taken from Pinsight's own output. Standard library only.
 """
 import base64
+import fcntl
 import ipaddress
 import json
 import os
@@ -16,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 import unittest
 
@@ -291,6 +293,29 @@ class Trouble(unittest.TestCase):
             r = subprocess.run([PINSIGHT, "read", "--json", DEMO], stdout=full, stderr=subprocess.PIPE, timeout=240)
         self.assertEqual(r.returncode, 1)
         self.assertIn(b"cannot write", r.stderr)
+
+    def test_interrupted_while_it_waits(self):
+        """a signal ends the wait for more of a capture: that is no fault of the capture"""
+        with tempfile.TemporaryFile() as out:
+            p = subprocess.Popen([PINSIGHT, "read", "--json", "--quiet", "-"], stdin=subprocess.PIPE, stdout=out,
+                                 stderr=subprocess.PIPE)
+            with open(DEMO, "rb") as capture:
+                p.stdin.write(capture.read(200000))
+            p.stdin.flush()
+            left, state = b"....", ""
+            while left != bytes(4) or state != "S":  # all of it was taken, and the process sleeps
+                time.sleep(0.01)
+                left = fcntl.ioctl(p.stdin, termios.FIONREAD, bytes(4))
+                with open("/proc/%d/stat" % p.pid) as f:
+                    state = f.read().rsplit(")", 1)[1].split()[0]
+            p.send_signal(signal.SIGINT)
+            p.wait(timeout=240)  # before the pipe is closed, which would end the wait, too
+            said = p.communicate()[1]
+            out.seek(0)
+            self.assertTrue([json.loads(line) for line in out])
+        self.assertEqual(p.returncode, 1)
+        self.assertIn(b"interrupted; what was read until then is reported", said)
+        self.assertNotIn(b"Interrupted system call", said)
 
     def test_interrupted_while_nobody_reads(self):
         """the pipe is full when the signal comes: all that was read is told when somebody reads on"""
