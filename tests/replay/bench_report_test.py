@@ -43,6 +43,8 @@ ROWS = [
     *[stage("sweep-flows", "established", "worker", c, flows=n) for n, c in ((10000, 80), (1000000, 100), (16000000, 130))],
     {"type": "ring", "part": "ring", "event_bytes": 800, "copy_ns": 100, "ring_ns": 150, "ratio": 1.5, "events_per_s": 6.6e6,
      "load": 0.3, "revision": "r1"},
+    {"type": "capacity", "part": "latency", "pps": 3e6, "idle": 0.33, "revision": "r1"},
+    {"type": "capacity", "part": "overload", "pps": 1e6, "idle": 0.5, "revision": "r1"},
     {"type": "latency", "part": "latency", "load": 0.8, "capacity_pps": 3e6, "events": 5000, "lost": 0, "p50_us": 10, "p90_us": 20,
      "p99_us": 900, "p999_us": 2000, "max_us": 3000, "sender_late_us": 5, "revision": "r1",
      "histogram_us": [[8.192, 16.384, 4000], [16.384, 32.768, 0], [524.288, 1048.576, 990], [2097.152, 4194.304, 10]]},
@@ -87,6 +89,7 @@ with tempfile.TemporaryDirectory() as d:
         lines = [line for line in text.splitlines() if line.startswith("|") and what in line and row in line]
         check(lines, "no row '%s ... %s'" % (what, row))
     check("Some CPU, 4 cores" in text and "2026-12-01" in text and "revision r1" in text, "machine: " + text[600:900])
+    check(text.count("waited for it 33 % of the time") == 1 and "50 % of the time" not in text, "a sender that was the slower one")
     check("850 bytes, 260,000 at once" in text, "the mix with many connections")
     check("`psi_net_decode` 25 %" in text and "the hypervisor took up to 3 %" in text, "profile, noise: " + text[-600:])
     for name in os.listdir(folder) if os.path.isdir(folder) else []:
